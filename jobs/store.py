@@ -1,0 +1,433 @@
+"""Requests to a shared folder, and the thin driver that carries them out on a real one.
+
+Operations (`jobs.queue`, `jobs.sessions`) never touch a file: they are values with a `step(reply)` that answers with
+the next request or a result, so the very code that workers run can also be driven over a folder in memory, one request
+at a time, with any reply that a real folder might give.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import stat
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from pathlib import Path
+from typing import Final, Generic, Protocol, TypeVar
+
+from jobs.errors import HostUnfitError
+
+# --- requests: paths are relative to the root -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Link `src` to `dst` unless `dst` is there: the one primitive. Reply: Won."""
+
+    src: str
+    dst: str
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Reply: bytes, Absent or Failed."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """The names in a folder, asked of the server itself. Reply: a tuple of names (empty: no such folder) or Failed."""
+
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Inode and times of a file, asked of the server itself. Reply: Stamp, Absent or Failed."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Make:
+    """A new private file with all of its bytes on disk. Reply: None or Failed."""
+
+    path: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Unlink:
+    """Remove a name; one that is not there is fine. Reply: None or Failed."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """Put a folder's names on disk. Reply: None or Failed."""
+
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """Let the symbolic link `path` lead to `target`, a name beside it; None: remove the link. Reply: None or Failed."""
+
+    path: str
+    target: str | None
+
+
+Request = Put | Read | List | Look | Make | Unlink | Sync | Point
+
+# --- replies --------------------------------------------------------------------------------------------------------
+
+
+class Won(Enum):
+    """What a put came to."""
+
+    MINE = auto()
+    THEIRS = auto()
+    UNKNOWN = auto()  # it may or may not have taken effect: ask again with the same source
+    GONE = auto()  # the source is not there any more: the session that owned it is over
+
+
+class Absent:
+    """The name did not show. Never proof that it is not there."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+ABSENT: Final = Absent()
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The folder could not be asked, for a passing reason."""
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """A file's identity and times; `asked` and `answered` are seconds on the asker's own monotonic clock."""
+
+    inode: int
+    mtime_ns: int
+    ctime_ns: int
+    links: int
+    asked: float = 0.0
+    answered: float = 0.0
+
+
+Reply = Won | bytes | tuple[str, ...] | Stamp | Absent | Failed | None
+
+# --- operations -----------------------------------------------------------------------------------------------------
+
+R = TypeVar("R")
+R_co = TypeVar("R_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Finished(Generic[R_co]):
+    """An operation is over, with this result."""
+
+    result: R_co
+
+
+class Operation(Protocol[R_co]):
+    """A value that is asked for its next request; immutable, so that a checker can branch from any step."""
+
+    def step(self, reply: Reply) -> tuple[Operation[R_co], Request] | Finished[R_co]: ...
+
+
+class Store(Protocol):
+    """A folder that answers requests."""
+
+    def answer(self, request: Request) -> Reply: ...
+
+
+def carry_out(operation: Operation[R], store: Store) -> R:
+    """Drive an operation to its end over a store."""
+    reply: Reply = None
+    while not isinstance(outcome := operation.step(reply), Finished):
+        operation, request = outcome
+        reply = store.answer(request)
+    return outcome.result
+
+
+# --- a real folder --------------------------------------------------------------------------------------------------
+
+# No retry mends these: the folder, or the way it is mounted, is unfit.
+_FATAL: Final = {errno.EPERM, errno.EACCES, errno.EROFS, errno.EXDEV, errno.ENAMETOOLONG, errno.EMLINK}
+_PUT_TRIES: Final = 3
+
+
+class FolderStore:
+    """The store that a root on a real file system is.
+
+    Args:
+        root: the shared folder.
+        clock: seconds, monotonic; stamps carry it.
+    """
+
+    def __init__(self, root: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self.root = root
+        self._prefix = os.fspath(root) + "/"
+        self._clock = clock
+        self._made: set[str] = set()
+
+    def answer(self, request: Request) -> Reply:
+        """Carry a request out.
+
+        Raises:
+            HostUnfitError: the folder refuses for a reason that will not pass.
+        """
+        try:
+            return self._answer(request)
+        except OSError as error:
+            if error.errno in _FATAL:
+                raise unfit(error) from error
+            return Failed(str(error))
+
+    def _answer(self, request: Request) -> Reply:
+        match request:
+            case Put(src, dst):
+                return self._put(src, dst)
+            case Read(path):
+                return self._read(path)
+            case List(folder):
+                return self._list(folder)
+            case Look(path):
+                return self._look(path)
+            case Make(path, data):
+                self._make(path, data)
+            case Unlink(path):
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(self._prefix + path)  # noqa: PTH108  str paths: this is the hot path
+            case Sync(folder):
+                sync_folder(self._prefix + folder)
+            case Point(path, target):
+                self._point(path, target)
+        return None
+
+    def _put(self, src: str, dst: str) -> Won:
+        source, target = self._prefix + src, self._prefix + dst
+        for _ in range(_PUT_TRIES):
+            try:
+                os.link(source, target)
+            except FileExistsError:
+                pass
+            except OSError as error:
+                if error.errno in _FATAL:
+                    raise
+                if error.errno == errno.ENOENT:
+                    self._make_parent(dst)
+            else:
+                return Won.MINE
+            if (won := self._whose(source, target)) is not Won.UNKNOWN:
+                return won
+        return Won.UNKNOWN
+
+    def _whose(self, source: str, target: str) -> Won:
+        """After an error of link(): the reply may have been lost, so compare inodes."""
+        try:
+            mine = os.stat(source)  # noqa: PTH116
+        except FileNotFoundError:
+            return Won.GONE
+        except OSError:
+            return Won.UNKNOWN
+        try:
+            there = os.stat(target)  # noqa: PTH116
+        except OSError:
+            return Won.UNKNOWN
+        return Won.MINE if (mine.st_dev, mine.st_ino) == (there.st_dev, there.st_ino) else Won.THEIRS
+
+    def _make_parent(self, path: str) -> None:
+        parent = path.rpartition("/")[0]
+        if parent in self._made:
+            return
+        missing = []
+        folder = Path(self._prefix + parent)
+        while not folder.is_dir() and folder != self.root:
+            missing.append(folder)
+            folder = folder.parent
+        for folder in reversed(missing):
+            folder.mkdir(exist_ok=True)
+            sync_folder(str(folder.parent))
+        self._made.add(parent)
+
+    def _read(self, path: str) -> bytes | Absent:
+        try:
+            descriptor = os.open(self._prefix + path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return ABSENT
+        try:
+            chunks = []
+            while chunk := os.read(descriptor, 1 << 20):
+                chunks.append(chunk)
+            return b"".join(chunks)
+        finally:
+            os.close(descriptor)
+
+    def _list(self, folder: str) -> tuple[str, ...]:
+        try:
+            force_sync(self._prefix + folder)
+            return tuple(os.listdir(self._prefix + folder))  # noqa: PTH208
+        except FileNotFoundError:
+            return ()
+
+    def _look(self, path: str) -> Stamp | Absent:
+        asked = self._clock()
+        try:
+            seen = force_sync(self._prefix + path)
+        except FileNotFoundError:
+            return ABSENT
+        return Stamp(seen.inode, seen.mtime_ns, seen.ctime_ns, seen.links, asked, self._clock())
+
+    def _make(self, path: str, data: bytes) -> None:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        try:
+            descriptor = os.open(self._prefix + path, flags, 0o666)
+        except FileNotFoundError:
+            self._make_parent(path)
+            descriptor = os.open(self._prefix + path, flags, 0o666)
+        try:
+            while data:
+                data = data[os.write(descriptor, data) :]
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _point(self, path: str, target: str | None) -> None:
+        link = self._prefix + path
+        if target is None:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(link)  # noqa: PTH108
+            return
+        self._make_parent(path)
+        temporary = f"{link}.{os.urandom(6).hex()}"
+        os.symlink(target, temporary)  # noqa: PTH211
+        os.replace(temporary, link)  # noqa: PTH105
+
+
+def unfit(error: OSError) -> HostUnfitError:
+    """The one-line error for a folder that will not do."""
+    where = error.filename2 or error.filename or "the root"
+    return HostUnfitError(
+        f"{where}: {error.strerror or error}", "give a root where you may write and that knows hard links (--root)"
+    )
+
+
+def sync_folder(path: str) -> None:
+    """Put the names in a folder on disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+# --- statx: Python 3.11 has none ------------------------------------------------------------------------------------
+
+_AT_EMPTY_PATH: Final = 0x1000
+_AT_STATX_FORCE_SYNC: Final = 0x2000
+_STATX_BASIC: Final = 0x7FF
+
+
+class _Time(ctypes.Structure):
+    _fields_ = (("seconds", ctypes.c_int64), ("nanoseconds", ctypes.c_uint32), ("_", ctypes.c_int32))
+
+
+class _Statx(ctypes.Structure):
+    _fields_ = (
+        ("mask", ctypes.c_uint32),
+        ("blksize", ctypes.c_uint32),
+        ("attributes", ctypes.c_uint64),
+        ("nlink", ctypes.c_uint32),
+        ("uid", ctypes.c_uint32),
+        ("gid", ctypes.c_uint32),
+        ("mode", ctypes.c_uint16),
+        ("_pad", ctypes.c_uint16),
+        ("ino", ctypes.c_uint64),
+        ("size", ctypes.c_uint64),
+        ("blocks", ctypes.c_uint64),
+        ("attributes_mask", ctypes.c_uint64),
+        ("atime", _Time),
+        ("btime", _Time),
+        ("ctime", _Time),
+        ("mtime", _Time),
+        ("_rest", ctypes.c_uint64 * 24),
+    )
+
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def force_sync(path: str) -> Stamp:
+    """A file's or folder's state as its server sees it now: opened, then statx with AT_STATX_FORCE_SYNC.
+
+    Raises:
+        OSError: as open() and statx() do.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        seen = _Statx()
+        flags = _AT_EMPTY_PATH | _AT_STATX_FORCE_SYNC
+        if _libc.statx(descriptor, b"", flags, _STATX_BASIC, ctypes.byref(seen)) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), path)
+    finally:
+        os.close(descriptor)
+    return Stamp(seen.ino, _nanoseconds(seen.mtime), _nanoseconds(seen.ctime), seen.nlink)
+
+
+def _nanoseconds(when: _Time) -> int:
+    return int(when.seconds) * 1_000_000_000 + int(when.nanoseconds)
+
+
+# --- is the folder fit? ---------------------------------------------------------------------------------------------
+
+
+def self_test(root: Path, token: str) -> None:
+    """Find out whether `root` can carry the protocol: exclusive create, hard link, EEXIST, one inode, fsync.
+
+    Raises:
+        HostUnfitError: it cannot.
+    """
+    folder = root / ".orch" / "tmp"
+    first, second = folder / f"cmd.{token}.a", folder / f"cmd.{token}.b"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _try_links(first, second)
+        sync_folder(str(folder))
+    except OSError as error:
+        raise unfit(error) from error
+    finally:
+        for path in (first, second):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _try_links(first: Path, second: Path) -> None:
+    descriptor = os.open(first, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    os.fsync(descriptor)
+    os.close(descriptor)
+    second.hardlink_to(first)
+    try:
+        second.hardlink_to(first)
+    except FileExistsError:
+        pass
+    else:
+        raise OSError(errno.EOPNOTSUPP, "a second link to one name was not refused", str(second))
+    one, two = first.stat(), second.stat()
+    if one.st_ino != two.st_ino or one.st_nlink != 2 or not stat.S_ISREG(one.st_mode):
+        raise OSError(errno.EOPNOTSUPP, "hard links do not share one inode", str(second))
