@@ -20,7 +20,10 @@ $(VENV)/.installed-dev: $(VENV)/.installed
 	touch $@
 
 demo: $(VENV)/.installed
-	PATH="$(CURDIR)/$(BIN):$$PATH" sh grids/demo.sh
+	$(BIN)/orch plan grids/quickstart.yaml
+	$(BIN)/orch worker
+	$(BIN)/orch status
+	$(BIN)/orch report quickstart
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest

@@ -1,0 +1,326 @@
+"""One attempt of one job, as its worker sees it: how it is started, stopped, and what became of it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from jobs import layout
+from jobs.errors import OrchError
+from jobs.records import End
+from jobs.spec import JobSpec, call_target, command_argv, train_spec
+from orchestrator.gpus import lock_path
+
+MAX_SUMMARY_BYTES: Final = 64 * 1024
+KILL_AFTER_SECONDS: Final = 30.0
+_TAIL_BYTES: Final = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What an attempt occupies: GPUs by UUID, and CPU slots."""
+
+    gpus: tuple[str, ...] = ()
+    slots: int = 1
+
+
+@dataclass
+class Attempt:
+    """A claimed attempt of this worker.
+
+    Attributes:
+        folder: where it may write, absolute; made already for `train` and `command`.
+        resume: earlier attempts' folders that it may resume from, newest first.
+        stop_reason: why it was told to stop; empty: it was not.
+        is_ended_elsewhere: somebody else's end stands for it, so nothing is left to publish.
+        deadlines: monotonic seconds: when to tell it to stop (timeout), when to kill it.
+    """
+
+    experiment: str
+    spec: JobSpec
+    number: int
+    folder: Path
+    resume: tuple[Path, ...] = ()
+    resources: Resources = field(default_factory=Resources)
+    started: float = 0.0
+    stop_reason: str = ""
+    is_ended_elsewhere: bool = False
+    timeout_at: float | None = None
+    kill_at: float | None = None
+    progress_file: Path | None = None
+
+    @property
+    def key(self) -> tuple[str, str, int]:
+        return (self.experiment, self.spec.id, self.number)
+
+    @property
+    def log(self) -> Path:
+        return self.folder / layout.LOG_FILE
+
+
+class RunnerProcess:
+    """The worker's end of a runner: started by exec, asked over pipes.
+
+    Args:
+        scratch: a folder of this host, where what a called function prints is kept until its attempt ends.
+        number: tells the runners of one worker apart.
+    """
+
+    def __init__(self, scratch: Path, number: int) -> None:
+        self._output = (scratch / f"runner-{number}.out").open("w+b")
+        self.attempt: Attempt | None = None
+        self.group: int | None = None
+        self._rest = b""
+        self._start()
+
+    def _start(self) -> None:
+        their_commands, self._commands = os.pipe()
+        self.replies, their_replies = os.pipe()
+        argv = [sys.executable, "-P", "-m", "orchestrator.runner", str(their_commands), str(their_replies)]
+        self.process = subprocess.Popen(  # noqa: S603
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=self._output,
+            pass_fds=(their_commands, their_replies),
+            process_group=0,
+        )
+        os.close(their_commands)
+        os.close(their_replies)
+        os.set_blocking(self.replies, False)
+
+    def run(self, attempt: Attempt, message: dict[str, Any]) -> None:
+        """Give the runner an attempt."""
+        self.attempt, self.group = attempt, None
+        self._output.truncate(0)
+        self._output.seek(0)
+        self._send({"do": "run", "attempt": attempt.number, **message})
+
+    def stop(self, number: signal.Signals) -> None:
+        """Tell the running attempt to stop; SIGKILL takes the runner along where the function would not listen."""
+        if self.attempt is None:
+            return
+        if number is signal.SIGKILL and self.attempt.spec.kind == "call":
+            self.kill()
+        else:
+            self._send({"do": "signal", "signal": int(number)})
+
+    def _send(self, message: dict[str, Any]) -> None:
+        with contextlib.suppress(BrokenPipeError):  # a runner that died is seen at its reply pipe
+            data = json.dumps(message).encode() + b"\n"
+            while data:
+                data = data[os.write(self._commands, data) :]
+
+    def events(self) -> Iterator[dict[str, Any]]:
+        """What has arrived; an `ended` event of its own making when the runner is no more."""
+        while True:
+            try:
+                data = os.read(self.replies, 1 << 16)
+            except BlockingIOError:
+                return
+            if not data:
+                break
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            for text in lines:
+                event = json.loads(text)
+                if event["event"] == "started":
+                    self.group = event["group"]
+                else:
+                    yield event
+        yield self._death()
+
+    def _death(self) -> dict[str, Any]:
+        """The runner is gone, and with it the attempt: its group is ended too."""
+        status = self.process.wait()
+        self.kill()
+        cause = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+        return {"event": "died", "verdict": "failed", "error": f"the process of the attempt ended by {cause}"}
+
+    def kill(self) -> None:
+        """End the runner, and all that is in its group and the attempt's."""
+        for group in {self.process.pid, self.group} - {None}:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(group, signal.SIGKILL)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        """End the runner for good."""
+        os.close(self._commands)
+        self.kill()
+        self.process.wait()
+        os.close(self.replies)
+        self._output.close()
+
+    def printed(self) -> bytes:
+        """What a called function printed, at most its last megabyte."""
+        size = os.fstat(self._output.fileno()).st_size
+        self._output.seek(max(0, size - (1 << 20)))
+        return self._output.read()
+
+
+# --- starting -------------------------------------------------------------------------------------------------------
+
+
+def message_for(attempt: Attempt, scratch: Path) -> dict[str, Any]:
+    """What the runner is to do for an attempt.
+
+    Args:
+        attempt: with its folder made, for kinds that have one from the start.
+        scratch: a folder of this host for the spec file and the progress file.
+    """
+    spec = attempt.spec
+    name = f"{attempt.experiment}.{spec.id}.{attempt.number:04d}"
+    spec_file = scratch / f"{name}.spec.json"
+    attempt.progress_file = scratch / f"{name}.progress.json"
+    environment = {
+        "ORCH_FOLDER": str(attempt.folder),
+        "ORCH_RESUME": str(attempt.resume[0]) if attempt.resume else "",
+        "ORCH_SPEC": str(spec_file),
+        "ORCH_PROGRESS": str(attempt.progress_file),
+        "CUDA_VISIBLE_DEVICES": ",".join(attempt.resources.gpus),
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+    }
+    if spec.kind == "call":
+        target, arguments = call_target(spec)
+        return {"kind": "call", "target": target, "arguments": arguments, "env": environment}
+    document = spec_document(attempt)
+    spec_file.write_text(json.dumps(document), encoding="utf-8")
+    if spec.kind == "train":
+        environment["OMP_NUM_THREADS"] = str(document["train"]["threads"])
+    argv = _train_argv(attempt, spec_file) if spec.kind == "train" else _command_argv(spec)
+    locks = [str(lock_path(gpu)) for gpu in attempt.resources.gpus]
+    return {"kind": "process", "argv": argv, "env": environment, "log": str(attempt.log), "locks": locks}
+
+
+def spec_document(attempt: Attempt) -> dict[str, Any]:
+    """The spec file of an attempt."""
+    spec = attempt.spec
+    if spec.kind == "train":
+        return train_spec(spec, attempt.experiment)
+    return {"schema": 1, "job": spec.id, "experiment": attempt.experiment, "kind": spec.kind, **spec.content}
+
+
+def _command_argv(spec: JobSpec) -> list[str]:
+    argv = command_argv(spec)
+    return [sys.executable, *argv[1:]] if argv[0] == "python" else argv
+
+
+def _train_argv(attempt: Attempt, spec_file: Path) -> list[str]:
+    ranks = ranks_of(attempt.spec)
+    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks), "-m"] if ranks > 1 else []
+    resume = [part for folder in attempt.resume for part in ("--resume", str(folder))]
+    return [sys.executable, "-P", "-m", *launcher, "trainers.run", str(spec_file), str(attempt.folder), *resume]
+
+
+def ranks_of(spec: JobSpec) -> int:
+    """How many processes train a job together."""
+    return int(spec.content.get("train", {}).get("ranks", 1)) if spec.kind == "train" else 1
+
+
+def make_folder(root: Path, experiment: str, name: tuple[str, int, str], about: Mapping[str, Any]) -> Path:
+    """A new folder for attempt `name` = (job, number, session); never one that is there already."""
+    job, number, sid = name
+    base = layout.attempt_folder(experiment, job, number, sid)
+    for suffix in ("", *(f"-{again}" for again in range(2, 100))):
+        folder = root / f"{base}{suffix}"
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        (folder / layout.ATTEMPT_FILE).write_text(json.dumps(dict(about), indent=1) + "\n", encoding="utf-8")
+        return folder
+    raise OrchError(f"{base}: a hundred folders of one attempt", "look at who writes there")
+
+
+# --- ending ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What became of an attempt: the kind of its end, and what its record says besides."""
+
+    kind: End
+    body: Mapping[str, Any]
+
+
+def ending(attempt: Attempt, event: Mapping[str, Any]) -> Ending:
+    """The end that an attempt's last event amounts to."""
+    verdict = str(event["verdict"])
+    if verdict == "done" and attempt.spec.kind == "train" and not (attempt.folder / layout.RESULT_FILE).is_file():
+        verdict, event = "failed", {**event, "error": "the trainer left no result.json"}
+    if verdict == "done":
+        return Ending(End.DONE, {"files": event.get("files", []), "summary": _summary(attempt, event)})
+    if attempt.stop_reason == "timeout":
+        return Ending(End.FAILED, {"error": f"timeout: longer than {attempt.spec.timeout_seconds:g} s"})
+    if attempt.stop_reason:
+        kind = End.PREEMPTED if verdict == "preempted" else End.RELEASED
+        return Ending(kind, {"error": attempt.stop_reason})
+    if verdict == "preempted":
+        return Ending(End.PREEMPTED, {"error": "it ended itself as preempted (exit status 75)"})
+    told = _read_json(attempt.folder / layout.FAILURE_FILE)
+    kind = End(told["kind"]) if told.get("kind") in {"failed", "oom", "nan", "preempted"} else End(verdict)
+    return Ending(kind, {"error": str(told.get("error") or _error(attempt, event)), "status": event.get("status")})
+
+
+def _summary(attempt: Attempt, event: Mapping[str, Any]) -> Any:
+    """The inline result: what a function returned, or a small result.json."""
+    if "summary" in event:
+        return event["summary"]
+    path = attempt.folder / layout.RESULT_FILE
+    if path.is_file() and path.stat().st_size <= MAX_SUMMARY_BYTES:
+        return _read_json(path)
+    return {}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {"value": found}
+
+
+def _error(attempt: Attempt, event: Mapping[str, Any]) -> str:
+    """One line for a person: what the event says, else the exit status and the log's last line."""
+    if event.get("error"):
+        return str(event["error"])
+    status = int(event.get("status", 1))
+    cause = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+    last = last_line(attempt.log)
+    return f"{cause}: {last}" if last else cause
+
+
+def last_line(log: Path) -> str:
+    """The last line of a log that says something."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return next((line.strip()[:500] for line in reversed(lines) if line.strip()), "")
+
+
+def tidy_folder(attempt: Attempt, printed: bytes) -> bool:
+    """Keep a log only where something was written, and the folder only where something else came; whether it stays."""
+    if attempt.spec.kind == "call":
+        if printed:
+            attempt.folder.mkdir(parents=True, exist_ok=True)
+            attempt.log.write_bytes(printed)
+        return attempt.folder.is_dir()
+    with contextlib.suppress(OSError):
+        if attempt.log.stat().st_size == 0:
+            attempt.log.unlink()
+    if {path.name for path in attempt.folder.iterdir()} <= {layout.ATTEMPT_FILE}:
+        (attempt.folder / layout.ATTEMPT_FILE).unlink(missing_ok=True)
+        attempt.folder.rmdir()
+        return False
+    return True

@@ -1,0 +1,137 @@
+"""The commands: each parses, calls one function, and prints what another rendered."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from jobs.errors import InputError, OrchError
+
+
+class _OneLineErrors(click.Group):
+    """The one place where an error becomes a line and an exit code."""
+
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().main(*args, **kwargs)
+        except OrchError as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(error.exit_code)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            sys.exit(0)
+
+
+_EXAMPLE = """\b
+Example:
+  orch plan grids/quickstart.yaml
+  orch worker --gpus none --slots 2
+  orch status
+  orch report
+"""
+
+
+@click.group(
+    cls=_OneLineErrors,
+    epilog=_EXAMPLE,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--root",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="runs",
+    envvar="ORCH_ROOT",
+    show_default=True,
+    help="The shared folder (or ORCH_ROOT).",
+)
+@click.version_option(package_name="orch", prog_name="orch")
+@click.pass_context
+def main(context: click.Context, root: Path) -> None:
+    """Run grids of experiments on hosts that share nothing but a folder.
+
+    Shell completion: eval "$(_ORCH_COMPLETE=bash_source orch)", or zsh_source, fish_source.
+    """
+    context.obj = root
+
+
+@main.command(epilog="\b\nExample:\n  orch init && orch plan")
+@click.argument("grid", type=click.Path(path_type=Path, dir_okay=False), default="grid.yaml")
+def init(grid: Path) -> None:
+    """Write a commented GRID to start from (default: grid.yaml)."""
+    from orchestrator.planning import write_starter
+
+    write_starter(grid)
+    click.echo(f"wrote {grid}; edit it, then: orch plan" + ("" if str(grid) == "grid.yaml" else f" {grid}"))
+
+
+@main.command(epilog="\b\nExample:\n  orch plan grids/quickstart.yaml --set seed=0,1 --dry-run")
+@click.argument("grid", type=click.Path(path_type=Path), default="grid.yaml")
+@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE[,VALUE...]", help="Replace a key or an axis.")
+@click.option("--dry-run", is_flag=True, help="List the cells; add nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts (and cells) as JSON.")
+@click.pass_obj
+def plan(root: Path, grid: Path, sets: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+    """Turn GRID (default: grid.yaml) into job specs; only what is new is added."""
+    from orchestrator.planning import plan_grid, render_cells, render_plan
+
+    planned = plan_grid(root, grid, sets, dry_run=dry_run)
+    if as_json:
+        click.echo(json.dumps(planned.as_json()))
+        return
+    if dry_run:
+        for line in render_cells(planned):
+            click.echo(line)
+    click.echo(render_plan(planned))
+
+
+@main.command(epilog="\b\nExample:\n  orch worker --gpus 0,1\n  orch worker --gpus none --slots 4")
+@click.option("--gpus", metavar="0,1|all|none", help="GPUs to use, by index.  [default: all there are]")
+@click.option("--slots", type=click.IntRange(min=0), help="CPU slots.  [default: as many as GPUs, or as cores]")
+@click.option("--exit-when-idle", is_flag=True, help="Leave as soon as nothing can be claimed now.")
+@click.option("--keep-alive", is_flag=True, help="Stay when nothing is left, and wait for new plans.")
+@click.option("--max-jobs", type=click.IntRange(min=1), help="Leave after that many attempts.")
+@click.pass_obj
+def worker(root: Path, /, gpus: str | None, slots: int | None, **options: Any) -> None:
+    """Claim, train and publish until nothing is left. Ctrl-C once: running jobs save and are released."""
+    from orchestrator.gpus import choose
+    from orchestrator.worker import Options, Worker
+
+    chosen = choose(gpus)
+    if slots is None:
+        slots = len(chosen) or len(os.sched_getaffinity(0))
+    if not chosen and slots == 0:
+        raise InputError("--slots 0 without GPUs leaves nothing to run on", "give --slots 1 or more")
+    sys.exit(Worker(root, chosen, slots, Options(**options)).run())
+
+
+@main.command(epilog="\b\nExample:\n  orch status --watch")
+@click.option("--watch", is_flag=True, help="Show it again every two seconds, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="The stable form for scripts (schema 1).")
+@click.option("--failed", is_flag=True, help="Only the jobs that failed, with their errors.")
+@click.pass_obj
+def status(root: Path, watch: bool, as_json: bool, failed: bool) -> None:
+    """Tell how far things are. Never writes, never waits for a lock."""
+    from orchestrator.status import as_document, render, watch_status
+
+    if watch:
+        watch_status(root, click.clear, click.echo)
+    elif as_json:
+        click.echo(json.dumps(as_document(root)))
+    else:
+        click.echo(render(as_document(root), root, only_failed=failed))
+
+
+@main.command(epilog="\b\nExample:\n  orch report quickstart")
+@click.argument("experiment", required=False)
+@click.pass_obj
+def report(root: Path, experiment: str | None) -> None:
+    """Write tables, figures and one HTML page of EXPERIMENT (default: every one that has results)."""
+    from orchestrator.reporting import write_reports
+
+    for line in write_reports(root, experiment):
+        click.echo(line)

@@ -1,0 +1,100 @@
+"""Ends on their way into the folder: written, put, and tried again while the folder cannot be written."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from jobs import layout
+from jobs.queue import Publish, Published
+from jobs.records import End, EndRecord
+from jobs.store import Failed, FolderStore, Make, carry_out
+
+GIVE_UP_SECONDS = 3600.0
+_MAX_PAUSE_SECONDS = 30.0
+
+
+@dataclass
+class Pending:
+    """An end that is to be put.
+
+    Attributes:
+        record: the whole record; `folder`: of a done attempt, its folder's name; None: it left none.
+        released: the ready-made ticket that takes its place when the folder will not take the record for an hour.
+    """
+
+    experiment: str
+    job: str
+    attempt: int
+    record: EndRecord
+    folder: str | None
+    sid: str
+    released: str
+    temp: str = ""
+    tries: int = 0
+    first_try: float = 0.0
+    not_before: float = 0.0
+    problem: str = ""
+
+
+@dataclass
+class Outbox:
+    """Puts ends, and keeps those that could not be put yet.
+
+    A result that was computed is never thrown away for a passing error.
+    """
+
+    store: FolderStore
+    clock: Callable[[], float] = time.monotonic
+    pending: list[Pending] = field(default_factory=list)
+
+    def send(self, pending: Pending) -> Published:
+        """Put an end now; UNKNOWN when it has to be tried again."""
+        pending.first_try = self.clock()
+        return self._try(pending)
+
+    def retry(self) -> list[tuple[Pending, Published]]:
+        """Try again what is due; what was settled."""
+        due = [pending for pending in self.pending if pending.not_before <= self.clock()]
+        self.pending = [pending for pending in self.pending if pending not in due]
+        outcomes = [(pending, self._try(pending)) for pending in due]
+        return [(pending, outcome) for pending, outcome in outcomes if outcome is not Published.UNKNOWN]
+
+    def next_due(self) -> float:
+        return min((pending.not_before for pending in self.pending), default=float("inf"))
+
+    def _try(self, pending: Pending) -> Published:
+        outcome = self._put(pending)
+        if outcome is Published.GONE and pending.temp:
+            pending.temp = ""  # our private file was swept: make it again
+            outcome = self._put(pending)
+        if outcome is Published.UNKNOWN:
+            pending.tries += 1
+            pending.not_before = self.clock() + min(0.5 * 2**pending.tries, _MAX_PAUSE_SECONDS)
+            self.pending.append(pending)
+        return outcome
+
+    def _put(self, pending: Pending) -> Published:
+        if not pending.temp:
+            temp = layout.ticket(pending.sid, os.urandom(8).hex())
+            if isinstance(reply := self.store.answer(Make(temp, pending.record.encode())), Failed):
+                pending.problem = reply.error
+                if self.clock() - pending.first_try < GIVE_UP_SECONDS:
+                    return Published.UNKNOWN
+                give_up = Publish(pending.experiment, pending.job, pending.attempt, pending.released, keep=True)
+                settled: Published = carry_out(give_up, self.store)
+                return settled
+            pending.temp = temp
+        is_done = pending.record.kind is End.DONE
+        publish = Publish(
+            pending.experiment,
+            pending.job,
+            pending.attempt,
+            pending.temp,
+            folder=pending.folder if is_done else None,
+            is_done=is_done,
+        )
+        outcome: Published = carry_out(publish, self.store)
+        return outcome

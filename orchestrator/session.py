@@ -1,0 +1,162 @@
+"""A live session: its lease refreshed in the background, its tickets, and what it remembers of its puts."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Set
+from dataclasses import dataclass, field
+from typing import Final
+
+from filelock import SoftFileLease
+
+from jobs import layout
+from jobs.errors import HostUnfitError, InputError
+from jobs.process import claimer
+from jobs.queue import Me
+from jobs.records import Claimer
+from jobs.sessions import (
+    CLAIMS_PER_TICKET,
+    DEFAULT_LEASE_SECONDS,
+    Close,
+    Closing,
+    LookAtOwn,
+    Standing,
+    Tickets,
+    encode_note,
+    tickets,
+)
+from jobs.store import Failed, FolderStore, carry_out, unfit
+
+# Longer than any run: filelock's own expiry is not used, and its refresh loop gives up after this time without a write.
+_NEVER_SECONDS: Final = 86_400.0
+
+
+def boot_seconds() -> float:
+    """A clock that counts while the host sleeps."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+@dataclass
+class Session:
+    """One lease for a whole worker.
+
+    Attributes:
+        me: names and tickets, as operations want them.
+        last_good: boot seconds of the last look that found the session standing.
+    """
+
+    store: FolderStore
+    claimer: Claimer
+    lease: SoftFileLease
+    tickets: Tickets
+    beat_seconds: float
+    last_good: float
+    past: frozenset[str] = frozenset()
+    tried: set[tuple[str, str, int]] = field(default_factory=set)
+    _claims: int = 0
+    _rolls: int = 0
+
+    @property
+    def sid(self) -> str:
+        return self.claimer.sid
+
+    def me(self, running: Set[tuple[str, str, int]]) -> Me:
+        return Me(
+            sid=self.sid,
+            claim=self.tickets.claim,
+            released=self.tickets.released,
+            evicted=self.tickets.evicted,
+            past=self.past,
+            running=running,
+            tried=self.tried,
+        )
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether so long has passed since the last good look that others may have ended this session."""
+        return boot_seconds() - self.last_good > self.claimer.lease_seconds * 2 / 3
+
+    def look(self) -> Standing:
+        """Look whether this session still stands."""
+        if self.lease.compromise is not None and self.lease.compromise.reason != "refresh-failed":
+            return Standing.LOST
+        now = boot_seconds()
+        standing: Standing = carry_out(LookAtOwn(self.sid), self.store)
+        if standing is Standing.GOOD:
+            self.last_good = now
+        return standing
+
+    def count_claim(self) -> None:
+        """Make new tickets every few hundred claims: file systems bound the links of one file."""
+        self._claims += 1
+        if self._claims % CLAIMS_PER_TICKET == 0:
+            paths, makes = tickets(self.claimer, self._rolls + 1)
+            if not any(isinstance(self.store.answer(make), Failed) for make in makes):
+                self._rolls, self.tickets = self._rolls + 1, paths
+
+    def close(self) -> None:
+        """Put `closed` before the lease is released; where that stays unknown, the lease is left standing."""
+        # The beat stops first in any case: a lease that goes on with nobody behind it would keep its claims for ever.
+        if carry_out(Close(self.sid, self.tickets.closed), self.store) is Closing.CLOSED:
+            self.lease.release(force=True)
+        else:
+            self.lease._stop_heartbeat()
+
+    def write_note(self, note: dict[str, object]) -> None:
+        """Tell people what this session does; a folder that cannot be written now is no reason to stop."""
+        path = self.store.root / layout.session_note(self.sid)
+        temporary = path.with_suffix(".json.new")
+        try:
+            temporary.write_bytes(encode_note(note))
+            temporary.replace(path)
+        except OSError:
+            return
+
+
+def open_session(store: FolderStore, past: frozenset[str] = frozenset()) -> Session:
+    """Acquire a lease under a new name and make the tickets.
+
+    Raises:
+        HostUnfitError: the folder cannot be written.
+    """
+    sid = os.urandom(8).hex()
+    lease_seconds = seconds_from_environment("ORCH_LEASE_SECONDS", DEFAULT_LEASE_SECONDS)
+    beat_seconds = seconds_from_environment("ORCH_BEAT_SECONDS", lease_seconds / 3)
+    path = store.root / layout.lease(sid)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lease = SoftFileLease(
+            path, lease_duration=_NEVER_SECONDS, heartbeat_interval=beat_seconds, thread_local=False, timeout=60
+        )
+        lease.acquire()
+        descriptor = os.open(path, os.O_RDONLY)
+        os.fsync(descriptor)
+        os.close(descriptor)
+    except OSError as error:
+        raise unfit(error) from error
+    who = claimer(sid, lease_seconds)
+    paths, makes = tickets(who)
+    for make in makes:
+        if isinstance(reply := store.answer(make), Failed):
+            lease.release(force=True)
+            raise HostUnfitError(f"{make.path}: {reply.error}", "is the folder full, or its server away?")
+    return Session(store, who, lease, paths, beat_seconds, boot_seconds(), past)
+
+
+def seconds_from_environment(name: str, default: float) -> float:
+    """A positive number of seconds from the environment.
+
+    Raises:
+        InputError: it is something else.
+    """
+    text = os.environ.get(name)
+    if not text:
+        return default
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 < seconds < _NEVER_SECONDS:
+        raise InputError(f"{name}={text!r} is not a number of seconds", "give one above 0, such as 90")
+    return seconds
