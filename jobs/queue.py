@@ -321,6 +321,7 @@ class Publish:
     keep: bool = False
     phase: str = "start"
     shown: int = 0  # the done attempt that `result` was last pointed at
+    later: tuple[int, ...] = ()  # newer ends that may be done, newest first
 
     def step(self, reply: Reply) -> Step:
         return _PUBLISH_STEPS[self.phase](self, reply)
@@ -364,22 +365,24 @@ def _listed(publish: Publish, reply: Reply) -> Step:
     names = Names()
     if isinstance(reply, tuple):
         names = group_names(map(layout.parse_register, reply)).get(publish.job, names)
-    later = [number for number in names.ends if number > publish.shown]
-    if not later:
+    later = sorted((number for number in names.ends if number > publish.shown), reverse=True)
+    return _read_next_later(replace(publish, later=tuple(later)))
+
+
+def _read_next_later(publish: Publish) -> Step:
+    if not publish.later:
         return _mark(publish)
-    newest = max(later)
-    return publish.to(f"read_later:{newest}", Read(layout.end(publish.experiment, publish.job, newest)))
+    return publish.to("read_later", Read(layout.end(publish.experiment, publish.job, publish.later[0])))
 
 
 def _read_later(publish: Publish, reply: Reply) -> Step:
-    newest = int(publish.phase.partition(":")[2])
     try:
         record = decode_end(reply) if isinstance(reply, bytes) else None
     except ValueError:
         record = None
     if record is None or record.kind is not End.DONE:
-        return _mark(publish)
-    return _point(publish, newest, folder_name(record))
+        return _read_next_later(replace(publish, later=publish.later[1:]))
+    return _point(publish, publish.later[0], folder_name(record))
 
 
 def _mark(publish: Publish) -> Step:
@@ -401,21 +404,16 @@ def _tidied(_publish: Publish, _: Reply) -> Step:
     return Finished(Published.ACCEPTED)
 
 
-class _PublishSteps(dict[str, Callable[[Publish, Reply], Step]]):
-    def __missing__(self, phase: str) -> Callable[[Publish, Reply], Step]:
-        return self[phase.partition(":")[0]]
-
-
-_PUBLISH_STEPS: Final = _PublishSteps(
-    start=_publish_start,
-    put=_published,
-    synced=_synced,
-    pointed=_pointed,
-    listed=_listed,
-    read_later=_read_later,
-    marked=_marked,
-    tidied=_tidied,
-)
+_PUBLISH_STEPS: Final = {
+    "start": _publish_start,
+    "put": _published,
+    "synced": _synced,
+    "pointed": _pointed,
+    "listed": _listed,
+    "read_later": _read_later,
+    "marked": _marked,
+    "tidied": _tidied,
+}
 
 
 def folder_name(record: EndRecord) -> str | None:

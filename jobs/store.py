@@ -196,7 +196,7 @@ class FolderStore:
         except OSError as error:
             if error.errno in _FATAL:
                 raise unfit(error) from error
-            return Failed(str(error))
+            return Won.UNKNOWN if isinstance(request, Put) else Failed(str(error))
 
     def _answer(self, request: Request) -> Reply:
         match request:
@@ -304,6 +304,11 @@ class FolderStore:
             while data:
                 data = data[os.write(descriptor, data) :]
             os.fsync(descriptor)
+        except OSError:
+            # Ours by O_EXCL: without its rest it would only stand in the way of the next try.
+            with contextlib.suppress(OSError):
+                os.unlink(self._prefix + path)  # noqa: PTH108
+            raise
         finally:
             os.close(descriptor)
 

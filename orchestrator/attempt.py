@@ -22,6 +22,7 @@ from orchestrator.gpus import lock_path
 MAX_SUMMARY_BYTES: Final = 64 * 1024
 KILL_AFTER_SECONDS: Final = 30.0
 _TAIL_BYTES: Final = 8192
+_FAREWELL_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +94,19 @@ class RunnerProcess:
             pass_fds=(their_commands, their_replies),
             process_group=0,
         )
+        self._death_notice = os.pidfd_open(self.process.pid)
         os.close(their_commands)
         os.close(their_replies)
         os.set_blocking(self.replies, False)
+
+    @property
+    def signs(self) -> tuple[int, int]:
+        """Descriptors to wait on: its replies, and its death, as what a function forked may hold the pipe open."""
+        return self.replies, self._death_notice
+
+    @property
+    def is_dead(self) -> bool:
+        return self.process.poll() is not None
 
     def run(self, attempt: Attempt, message: dict[str, Any]) -> None:
         """Give the runner an attempt."""
@@ -121,10 +132,13 @@ class RunnerProcess:
 
     def events(self) -> Iterator[dict[str, Any]]:
         """What has arrived; an `ended` event of its own making when the runner is no more."""
+        is_dead = self.is_dead  # asked before the last read, so that nothing it said before it died is missed
         while True:
             try:
                 data = os.read(self.replies, 1 << 16)
             except BlockingIOError:
+                if is_dead:
+                    break
                 return
             if not data:
                 break
@@ -153,8 +167,12 @@ class RunnerProcess:
     def close(self) -> None:
         """End the runner for good."""
         os.close(self._commands)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            # It takes the attempt's group along; this end may not have read yet which that is.
+            self.process.wait(_FAREWELL_SECONDS)
         self.kill()
         self.process.wait()
+        os.close(self._death_notice)
         os.close(self.replies)
         self._output.close()
 

@@ -189,7 +189,7 @@ class Board:
         for number, record in skipped.ends.items():
             view.keep_end(job, number, record)
             view.note(job, Names(ends=frozenset({number})))
-        if skipped.why in {Why.LOST, Why.UNKNOWN, Why.STOPPED, Why.TRIED} and skipped.attempt:
+        if skipped.why in {Why.LOST, Why.STOPPED}:
             view.note(job, Names(claims=frozenset({skipped.attempt})))
         if skipped.why is Why.BACKOFF:
             self.retry_at[(experiment, job)] = self._over_at(experiment, job, self.history(experiment, job))

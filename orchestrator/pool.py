@@ -78,6 +78,9 @@ class Pool:
 
     def runner(self) -> RunnerProcess:
         """An idle runner, or a new one."""
+        for runner in [idle for idle in self._idle if idle.is_dead]:
+            self._idle.remove(runner)
+            runner.close()
         if not self._idle:
             self._started += 1
             self._idle.append(RunnerProcess(self.scratch, self._started))

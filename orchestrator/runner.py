@@ -12,6 +12,7 @@ import ctypes
 import fcntl
 import hashlib
 import importlib
+import io
 import json
 import os
 import queue
@@ -40,18 +41,25 @@ class Stopped(BaseException):
 
 @dataclass
 class Line:
-    """The two pipes to the worker, and what the commands that arrive meanwhile concern."""
+    """The two pipes to the worker, and what the commands that arrive meanwhile concern.
+
+    Attributes:
+        early: a signal that came before the attempt that it is for had begun.
+    """
 
     commands: int
     replies: int
     waiting: queue.SimpleQueue[Message] = field(default_factory=queue.SimpleQueue)
     child: subprocess.Popen[bytes] | None = None
     is_calling: bool = False
+    early: signal.Signals | None = None
+    _turn: threading.Lock = field(default_factory=threading.Lock)
 
     def reply(self, **message: Any) -> None:
         data = json.dumps(message).encode() + b"\n"
-        while data:
-            data = data[os.write(self.replies, data) :]
+        with contextlib.suppress(BrokenPipeError):  # the worker is gone: `listen` sees to the end
+            while data:
+                data = data[os.write(self.replies, data) :]
 
     def listen(self) -> None:
         """Take commands until the worker is gone (a thread of its own: the main one may be inside a function)."""
@@ -59,20 +67,35 @@ class Line:
             for text in stream:
                 message = json.loads(text)
                 if message["do"] == "run":
+                    self.early = None
                     self.waiting.put(message)
                 else:
                     self.stop(signal.Signals(message["signal"]))
         self.take_down()
 
+    def begin(self, child: subprocess.Popen[bytes] | None = None) -> None:
+        """The attempt runs from here on: as a process, or (None) as a function in the main thread, which calls this."""
+        with self._turn:
+            self.child, self.is_calling = child, child is None
+            if self.early is not None:
+                self._pass_on(self.early)
+
     def stop(self, number: signal.Signals) -> None:
-        if self.child is not None:
-            with contextlib.suppress(ProcessLookupError):
-                if number is signal.SIGKILL:
-                    os.killpg(self.child.pid, number)
-                else:
-                    os.kill(self.child.pid, number)
-        elif self.is_calling:
+        with self._turn:
+            if self.child is None and not self.is_calling:
+                self.early = number
+            else:
+                self._pass_on(number)
+
+    def _pass_on(self, number: signal.Signals) -> None:
+        if self.child is None:
             signal.pthread_kill(threading.main_thread().ident or 0, number)
+            return
+        with contextlib.suppress(ProcessLookupError):
+            if number is signal.SIGKILL:
+                os.killpg(self.child.pid, number)
+            else:
+                os.kill(self.child.pid, number)
 
     def take_down(self) -> None:
         """The worker is gone: end the attempt's group and this process's own."""
@@ -90,6 +113,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *received: _stop_call(line, *received))
     sys.path.insert(0, os.getcwd())  # noqa: PTH109
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # a function may kill its process: its last words are kept
     threading.Thread(target=line.listen, daemon=True).start()
     while True:
         message = line.waiting.get()
@@ -99,6 +124,7 @@ def main() -> None:
 
 def _stop_call(line: Line, _number: int, _frame: FrameType | None) -> None:
     if line.is_calling:
+        line.is_calling = False  # raised once an attempt: never while the runner has gone on
         raise Stopped
 
 
@@ -109,8 +135,8 @@ def _call(line: Line, message: Message) -> Message:
     """Call the function of an attempt; its verdict."""
     os.environ.update(message["env"])
     try:
-        line.is_calling = True
         try:
+            line.begin()
             value = _resolve(message["target"])(**message["arguments"])
         finally:
             line.is_calling = False
@@ -171,7 +197,7 @@ def _run_process(line: Line, message: Message) -> Message:
             )
         except OSError as error:
             return {"verdict": "failed", "error": f"{message['argv'][0]}: {error.strerror}", "status": 127}
-        line.child = child
+        line.begin(child)
         line.reply(event="started", attempt=message["attempt"], group=child.pid)
         status = child.wait()
         line.child = None
