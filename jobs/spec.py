@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from jobs.identity import canonical_json
 from trainers import catalogue
 
 Kind = Literal["train", "command", "call"]
@@ -61,15 +62,18 @@ def plan_line(spec: JobSpec) -> str:
     """One line of a plan file, without its newline: the id, a tab, and JSON.
 
     What lies outside the identity stands under `policy`, which is there only where it differs from the defaults:
-    a reader that only needs ids, or only the few jobs with a policy, need not parse the rest.
+    a reader that only needs ids, or only the few jobs with a policy, need not parse the rest. ASCII, since some
+    characters beyond it end a line for `str.splitlines`. One content has one text, so that a grid whose keys were
+    put in another order updates no line.
     """
-    body: dict[str, Json] = {"kind": spec.kind, "content": spec.content, "cell": spec.cell}
+    body: dict[str, Json] = {"kind": spec.kind, "cell": spec.cell}
     if spec.needs:
         body["needs"] = list(spec.needs)
     policy = {key: getattr(spec, key) for key, default in _POLICY_DEFAULTS.items() if getattr(spec, key) != default}
     if policy:
         body["policy"] = policy
-    return f"{spec.id}\t{json.dumps(body, separators=(',', ':'), ensure_ascii=False)}"
+    rest = json.dumps(body, separators=(",", ":"))
+    return f'{spec.id}\t{{"content":{canonical_json(spec.content)},{rest[1:]}'
 
 
 def parse_plan_line(line: str) -> JobSpec:

@@ -1,0 +1,228 @@
+"""Every name that a grid may use, with its parameters and their defaults; data only, never torch.
+
+A default never changes: a parameter at its default is left out of a job's identity, so new behaviour is a new key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+Value = bool | int | float | str | None | list[Any]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One name of the catalogue.
+
+    Attributes:
+        target: `module:object`, imported inside an attempt and nowhere else; empty for what has no code of its own.
+        params: parameter -> default; the default's type is the parameter's type (an int is accepted for a float).
+        required: parameters without a default -> their type.
+        aliases: other spellings, mapped at plan time, so that two spellings are one job.
+        param_aliases: other spellings of parameters.
+        limits: parameter -> its range, as any of ge, gt, le, lt.
+        choices: parameter -> the words that it may be.
+        source: whose numbers it owes.
+    """
+
+    target: str = ""
+    params: Mapping[str, Value] = field(default_factory=dict)
+    required: Mapping[str, type] = field(default_factory=dict)
+    aliases: tuple[str, ...] = ()
+    param_aliases: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    source: str = ""
+
+
+LOSSES: Final[Mapping[str, Entry]] = {
+    "ce": Entry(target="trainers.losses.ce:CrossEntropy", aliases=("CE", "erm"), source="-"),
+    "focal": Entry(
+        target="trainers.losses.focal:Focal",
+        params={"gamma": 2.0},
+        limits={"gamma": {"ge": 0}},
+        aliases=("Focal",),
+        source="Lin et al., ICCV 2017, eq. 4, without alpha",
+    ),
+    "bsce": Entry(
+        target="trainers.losses.bsce:BalancedSoftmax",
+        aliases=("BSCE", "balanced_softmax"),
+        source="Ren et al., NeurIPS 2020, eq. 4",
+    ),
+}
+
+_RESNET_SOURCE: Final = "He et al., CVPR 2016, section 4.2, shortcut A; initialised as in kaidic/LDAM-DRW"
+BACKBONES: Final[Mapping[str, Entry]] = {
+    "simple_cnn": Entry(
+        target="trainers.backbones.simple_cnn:SimpleCNN", aliases=("simplecnn",), source="seed 001 (ICTTA)"
+    ),
+    **{
+        f"resnet{6 * n + 2}": Entry(target=f"trainers.backbones.resnet:resnet{6 * n + 2}", source=_RESNET_SOURCE)
+        for n in (3, 5, 7, 9, 18)
+    },
+}
+
+HEADS: Final[Mapping[str, Entry]] = {
+    "linear": Entry(target="trainers.backbones.heads:LinearHead"),
+    "cosine": Entry(
+        target="trainers.backbones.heads:CosineHead",
+        params={"scale": 30.0},
+        limits={"scale": {"gt": 0}},
+        source="Cao et al., NeurIPS 2019 (NormedLinear), with the scale in the head",
+    ),
+}
+
+DATASETS: Final[Mapping[str, Entry]] = {
+    "digits": Entry(target="trainers.data.digits:load", source="scikit-learn's digits (UCI), 10 classes of 8x8 images"),
+    "cifar10": Entry(target="trainers.data.cifar:load_cifar10", aliases=("CIFAR10",), source="Krizhevsky 2009"),
+    "cifar100": Entry(target="trainers.data.cifar:load_cifar100", aliases=("CIFAR100",), source="Krizhevsky 2009"),
+    "folder": Entry(
+        target="trainers.data.folder:load",
+        params={"size": 32},
+        limits={"size": {"ge": 1}},
+        required={"path": str},
+        source="a tree with train/<class>/ and test/<class>/",
+    ),
+}
+
+# `ratio` (n_max / n_min) or `factor` (its inverse): exactly one; kept as the exact fraction mu = n_min / n_max.
+_N_MAX_LIMITS: Final[Mapping[str, Mapping[str, float]]] = {"n_max": {"ge": 1}}
+IMBALANCES: Final[Mapping[str, Entry]] = {
+    "none": Entry(aliases=("balanced",)),
+    "exp": Entry(params={"n_max": None}, limits=_N_MAX_LIMITS, source="Cao et al., NeurIPS 2019"),
+    "step": Entry(params={"n_max": None}, limits=_N_MAX_LIMITS, source="Cao et al., NeurIPS 2019"),
+    "head_tail": Entry(params={"n_max": None}, limits=_N_MAX_LIMITS, source="seed 001 (ICTTA)"),
+}
+
+RULES: Final[Mapping[str, Entry]] = {"none": Entry(aliases=("None",))}
+SAMPLERS: Final[Mapping[str, Entry]] = {"instance": Entry()}
+MIXERS: Final[Mapping[str, Entry]] = {"none": Entry()}
+RECIPES: Final[Mapping[str, Entry]] = {"single": Entry()}
+
+# The keys of a train job that take a catalogue name, with what stands there when a grid is silent.
+NAMED: Final[Mapping[str, tuple[Mapping[str, Entry], str]]] = {
+    "dataset": (DATASETS, "digits"),
+    "imbalance": (IMBALANCES, "none"),
+    "backbone": (BACKBONES, "resnet32"),
+    "head": (HEADS, "linear"),
+    "loss": (LOSSES, "ce"),
+    "rule": (RULES, "none"),
+    "sampler": (SAMPLERS, "instance"),
+    "mixer": (MIXERS, "none"),
+    "recipe": (RECIPES, "single"),
+}
+
+# The plain keys of a train job. `val` is "none", {"per_class": k} or {"fraction": f}.
+PLAIN: Final[Mapping[str, Value]] = {"val": "none", "data_seed": 0, "seed": 0, "select": "last", "eval_every": 1}
+# numpy's legacy generator, which draws the kept images, takes 32 bits.
+PLAIN_LIMITS: Final[Mapping[str, Mapping[str, float]]] = {
+    "data_seed": {"ge": 0, "lt": 2**32},
+    "seed": {"ge": 0, "lt": 2**32},
+    "eval_every": {"ge": 1},
+}
+SELECTIONS: Final = ("last", "best_val", "best_test")
+
+TRAIN: Final[Mapping[str, Value]] = {
+    "epochs": 200,
+    "batch_size": 128,
+    "lr": 0.1,
+    "momentum": 0.9,
+    "nesterov": False,
+    "weight_decay": 2e-4,
+    "schedule": "cosine",
+    "milestones": [160, 180],  # of `multistep`: epochs done before the rate is multiplied by `decay`
+    "decay": 0.1,
+    "warmup_epochs": 0,
+    "warmup_start": 0.0,  # share of lr that the warm-up starts from: at epoch e (from 1), start*(1 - e/w) + e/w
+    "drop_last": False,
+    "augment": "weak",
+    "ranks": 1,
+    "threads": 1,
+    "precision": "auto",
+    "compile": False,
+}
+TRAIN_LIMITS: Final[Mapping[str, Mapping[str, float]]] = {
+    "epochs": {"ge": 1},
+    "batch_size": {"ge": 1},
+    "lr": {"gt": 0},
+    "momentum": {"ge": 0, "lt": 1},
+    "weight_decay": {"ge": 0},
+    "milestones": {"ge": 1},
+    "decay": {"gt": 0, "le": 1},
+    "warmup_epochs": {"ge": 0},
+    "warmup_start": {"ge": 0, "le": 1},
+    "ranks": {"ge": 1},
+    "threads": {"ge": 1},
+}
+CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
+    "schedule": ("cosine", "multistep", "constant", "one_cycle"),
+    "augment": ("weak", "none"),
+    "precision": ("auto", "fp32", "bf16", "fp16"),
+}
+
+# `long-tail` presets (Cao et al. 2019; Zhong et al. 2021; Li et al. 2022; Hong et al. 2021; Zhang et al. 2021;
+# Cui et al. 2021): values for `train`, expanded before hashing, so that a preset and its values are one job.
+_LDAM200: Final[Mapping[str, Value]] = {
+    "schedule": "multistep",
+    "milestones": [160, 180],
+    "decay": 0.01,
+    "warmup_epochs": 5,
+}
+PRESETS: Final[Mapping[str, Mapping[str, Value]]] = {
+    "ldam200": _LDAM200,
+    "mislas200": {**_LDAM200, "decay": 0.1},
+    "fbl200": {**_LDAM200, "batch_size": 64},
+    "lade200": {
+        **_LDAM200,
+        "batch_size": 256,
+        "lr": 0.2,
+        "weight_decay": 5e-4,
+        "milestones": [119, 159],
+        "warmup_start": 1 / 3,
+    },
+    "bot200": {
+        **_LDAM200,
+        "milestones": [159, 179],
+        "warmup_start": 1 / 3,
+        "nesterov": True,
+        "drop_last": True,
+    },
+}
+
+# What an epoch's row holds, in this order; further columns come after. Fractions, not percent.
+METRIC_COLUMNS: Final = (
+    "stage",
+    "epoch",
+    "model",
+    "method",
+    "lr",
+    "seconds",
+    "train_loss",
+    "train_acc",
+    "val_acc",
+    "val_nll",
+    "temperature",
+    "test_acc",
+    "test_top5",
+    "test_macro_f1",
+    "test_tail_macro_f1",
+    "test_acc_many",
+    "test_acc_medium",
+    "test_acc_few",
+    "test_gm",
+    "test_hm",
+    "test_lowest_recall",
+    "test_nll",
+    "test_ece",
+    "test_adaece",
+    "test_classwise_ece",
+    "test_nll_ts",
+    "test_ece_ts",
+    "test_adaece_ts",
+    "test_classwise_ece_ts",
+)
+
+# How an attempt tells its worker what became of it (process exit status).
+EXIT_PREEMPTED: Final = 75
