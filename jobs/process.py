@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 from pathlib import Path
+from typing import Final
 
 from jobs.records import Claimer
+
+_DEAD: Final = frozenset("ZX")  # zombie, dead: states of a process that only waits to be buried
 
 
 def boot_id() -> str:
@@ -20,13 +24,18 @@ def pid_namespace() -> str:
 
 
 def start_ticks(pid: int | str) -> int | None:
-    """When a process started, in ticks after boot; None: there is none, or it is a zombie."""
+    """When a process started, in ticks after boot; None: it cannot be seen, or it is a zombie."""
+    seen = _state_and_start(pid)
+    return None if seen is None or seen[0] in _DEAD else seen[1]
+
+
+def _state_and_start(pid: int | str) -> tuple[str, int] | None:
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except (FileNotFoundError, ProcessLookupError):
         return None
     fields = text.rpartition(")")[2].split()  # the name before may hold blanks and brackets
-    return None if fields[0] in {"Z", "X"} else int(fields[19])
+    return fields[0], int(fields[19])
 
 
 def claimer(sid: str, lease_seconds: float) -> Claimer:
@@ -51,4 +60,16 @@ def is_gone(owner: Claimer, me: Claimer) -> bool:
         return False
     if os.readlink("/proc/self") != str(os.getpid()):  # noqa: PTH115
         return False
-    return start_ticks(owner.pid) != owner.start
+    seen = _state_and_start(owner.pid)
+    if seen is None:
+        return _is_free(owner.pid)
+    return seen[0] in _DEAD or seen[1] != owner.start
+
+
+def _is_free(pid: int) -> bool:
+    """Whether no process has this number: a /proc mounted with hidepid shows nobody else's, the kernel tells."""
+    try:
+        os.kill(pid, 0)
+    except OSError as error:
+        return error.errno == errno.ESRCH
+    return False

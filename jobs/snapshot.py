@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,7 +15,8 @@ from typing import Any
 from jobs import layout
 from jobs.claims import NOTHING, History, Names, Verdict, final_verdict, group_names
 from jobs.plan import PlanIndex, experiments, read_plan_index
-from jobs.process import boot_id, pid_namespace, start_ticks
+from jobs.process import claimer, is_gone
+from jobs.queue import folder_name
 from jobs.records import Claimer, End, EndRecord, decode_claimer, decode_end
 from jobs.spec import JobSpec
 from jobs.store import FolderStore
@@ -131,11 +131,12 @@ def accepted(root: Path, experiment: str) -> Iterator[Accepted]:
         record = reader.end(job.job, job.attempt)
         if record is None:
             continue
-        folder = record.body.get("folder")
+        # By its name under the job's own folder: what a record says cannot lead out of the root.
+        name = folder_name(record)
         yield Accepted(
             state.index.spec(job.job),
             job.attempt,
-            root / folder if isinstance(folder, str) else None,
+            root / layout.job_folder(experiment, job.job) / name if name else None,
             record.body.get("summary") or {},
             str(record.body.get("sid", "")),
         )
@@ -246,6 +247,7 @@ class _Sessions:
 
     def __init__(self, root: Path) -> None:
         self.folder = root / layout.SESSIONS
+        self.me = claimer("", 0.0)
         names = _listed(self.folder)
         self.ended = {name.removesuffix(".end") for name in names if name.endswith(".end")}
         self.beats: dict[str, float] = {}
@@ -275,7 +277,7 @@ class _Sessions:
         beat = self.beats.get(sid)
         silent = max(0.0, self.now - beat) if beat is not None else float("inf")
         lease = owner.lease_seconds if owner is not None else float(note.get("lease_seconds", 90.0))
-        is_silent = silent > lease or (owner is not None and _is_dead_here(owner))
+        is_silent = silent > lease or (owner is not None and is_gone(owner, self.me))
         return SessionState(sid, owner, note, silent, is_ended, is_silent)
 
     def _note(self, sid: str) -> dict[str, Any]:
@@ -285,9 +287,3 @@ class _Sessions:
         except ValueError:
             return {}
         return note if isinstance(note, dict) else {}
-
-
-def _is_dead_here(owner: Claimer) -> bool:
-    if (owner.host, owner.boot, owner.pidns) != (socket.gethostname(), boot_id(), pid_namespace()):
-        return False
-    return os.readlink("/proc/self") == str(os.getpid()) and start_ticks(owner.pid) != owner.start  # noqa: PTH115

@@ -106,7 +106,7 @@ def worker(root: Path, /, gpus: str | None, slots: int | None, **options: Any) -
         slots = len(chosen) or len(os.sched_getaffinity(0))
     if not chosen and slots == 0:
         raise InputError("--slots 0 without GPUs leaves nothing to run on", "give --slots 1 or more")
-    sys.exit(Worker(root, chosen, slots, Options(**options)).run())
+    sys.exit(Worker(root, chosen, slots, Options(**options, say=click.echo)).run())
 
 
 @main.command(epilog="\b\nExample:\n  orch status --watch")

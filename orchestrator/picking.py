@@ -152,6 +152,8 @@ class Board:
         names = view.names.get(other, NOTHING)
         if view.has_marker(other):
             return Outlook.READY
+        if not names.top:  # never tried: what it needs itself decides
+            return Outlook.NEVER if self._needs(view.name, other) is Outlook.NEVER else Outlook.LATER
         history = self.history(view.name, other)
         if names.top not in history.ends:
             return Outlook.LATER
