@@ -51,12 +51,17 @@ def claimer(sid: str, lease_seconds: float) -> Claimer:
     )
 
 
+def is_here(owner: Claimer, me: Claimer) -> bool:
+    """Whether `owner` claimed on this host since its last boot, where its pid means something to this process."""
+    return (owner.host, owner.boot, owner.pidns) == (me.host, me.boot, me.pidns)
+
+
 def is_gone(owner: Claimer, me: Claimer) -> bool:
     """Whether `owner` was a process that this one could see, and is no more. False proves nothing.
 
     In a pid namespace without a /proc of its own another process answers to that number: there only the lease tells.
     """
-    if (owner.host, owner.boot, owner.pidns) != (me.host, me.boot, me.pidns):
+    if not is_here(owner, me):
         return False
     if os.readlink("/proc/self") != str(os.getpid()):  # noqa: PTH115
         return False

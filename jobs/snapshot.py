@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from pathlib import Path
@@ -15,9 +15,10 @@ from typing import Any
 from jobs import layout
 from jobs.claims import NOTHING, History, Names, Verdict, final_verdict, group_names
 from jobs.plan import PlanIndex, experiments, read_plan_index
-from jobs.process import claimer, is_gone
+from jobs.process import claimer, is_gone, is_here
 from jobs.queue import folder_name
 from jobs.records import Claimer, End, EndRecord, decode_claimer, decode_end
+from jobs.sessions import DEFAULT_LEASE_SECONDS
 from jobs.spec import JobSpec
 from jobs.store import FolderStore
 from jobs.view import policy_of
@@ -54,6 +55,7 @@ class SessionState:
     Attributes:
         note: what it says of itself, for people.
         silent_seconds: since its last sign of life, against the newest sign in this root (one clock: the server's).
+        is_own_clock: no sign is newer than this session's own, so it was judged by this host's clock.
     """
 
     sid: str
@@ -62,6 +64,7 @@ class SessionState:
     silent_seconds: float
     is_ended: bool
     is_silent: bool
+    is_own_clock: bool = False
 
 
 @dataclass(frozen=True)
@@ -170,8 +173,11 @@ class _Reader:
         return ExperimentState(self.name, list(states.values()), self.index)
 
     def end(self, job: str, attempt: int) -> EndRecord | None:
-        data = _bytes(self.root / layout.end(self.name, job, attempt))
-        return decode_end(data) if data is not None else None
+        """How an attempt ended; None: it cannot be read."""
+        try:
+            return decode_end(_bytes(self.root / layout.end(self.name, job, attempt)) or b"")
+        except ValueError:
+            return None
 
     def _state(self, job: str, states: dict[str, JobState]) -> JobState:
         names = self.names.get(job, NOTHING)
@@ -180,30 +186,33 @@ class _Reader:
             return JobState(job, State.DONE, top)
         if top and top not in names.ends:
             return self._open(job, top)
-        return self._ended(job, names) if top else self._untried(job, states)
+        state = self._ended(job, names) if top else JobState(job, State.WAITING)
+        return self._with_needs(state, states) if state.state is State.WAITING else state
 
     def _open(self, job: str, top: int) -> JobState:
         data = _bytes(self.root / layout.claim(self.name, job, top))
-        if data is None:
+        try:
+            owner = decode_claimer(data or b"")
+        except ValueError:
             return JobState(job, State.WAITING, top, reason="its claim cannot be read")
-        owner = decode_claimer(data)
         session = self.sessions.of(owner)
         state = State.SILENT if session.is_silent or session.is_ended else State.RUNNING
         return JobState(job, state, top, owner.sid)
 
-    def _untried(self, job: str, states: dict[str, JobState]) -> JobState:
-        line = self.index.lines[job]
+    def _with_needs(self, state: JobState, states: dict[str, JobState]) -> JobState:
+        """The state of a job that would wait, were all done that it needs."""
+        line = self.index.lines[state.job]
         if '"needs":' not in line:
-            return JobState(job, State.WAITING)
+            return state
         for other in json.loads(line.partition("\t")[2]).get("needs", ()):
             if other not in self.index.lines:
-                return JobState(job, State.BLOCKED, reason=f"needs {other}, which is not planned")
-            state = states[other] if other in states else self._state(other, states)
-            if state.state is State.FAILED:
-                return JobState(job, State.FAILED, reason=f"needs {other}, which failed for good")
-            if state.state is not State.DONE:
-                return JobState(job, State.BLOCKED, reason=f"needs {other}, which is {state.state}")
-        return JobState(job, State.WAITING)
+                return replace(state, state=State.BLOCKED, reason=f"needs {other}, which is not planned")
+            needed = states[other] if other in states else self._state(other, states)
+            if needed.state is State.FAILED:
+                return replace(state, state=State.FAILED, reason=f"needs {other}, which failed for good")
+            if needed.state is not State.DONE:
+                return replace(state, state=State.BLOCKED, reason=f"needs {other}, which is {needed.state}")
+        return state
 
     def _ended(self, job: str, names: Names) -> JobState:
         top = names.top
@@ -258,8 +267,8 @@ class _Sessions:
                     self.beats[sid] = (self.folder / name).stat().st_mtime
                 except OSError:
                     continue
-        # Among one or more leases the newest beat is the server's own clock, or close behind it.
-        self.now = max([*self.beats.values(), time.time()]) if len(self.beats) < 2 else max(self.beats.values())
+        # The newest beat is the server's own clock, or close behind it: the others are judged by it.
+        self.newest = max(self.beats.values(), default=0.0)
         self.known: dict[str, SessionState] = {}
 
     def of(self, owner: Claimer) -> SessionState:
@@ -273,12 +282,15 @@ class _Sessions:
 
     def _state(self, sid: str, owner: Claimer | None) -> SessionState:
         note = self._note(sid)
-        is_ended = sid in self.ended
         beat = self.beats.get(sid)
-        silent = max(0.0, self.now - beat) if beat is not None else float("inf")
-        lease = owner.lease_seconds if owner is not None else float(note.get("lease_seconds", 90.0))
-        is_silent = silent > lease or (owner is not None and is_gone(owner, self.me))
-        return SessionState(sid, owner, note, silent, is_ended, is_silent)
+        is_own_clock = beat == self.newest
+        now = max(self.newest, time.time()) if is_own_clock else self.newest
+        silent = max(0.0, now - beat) if beat is not None else float("inf")
+        is_silent = silent > _lease_seconds(owner, note)
+        if owner is not None and is_here(owner, self.me):
+            # This host's clock may be off from the server's; its processes are beyond doubt.
+            is_silent = is_gone(owner, self.me) or (is_silent and not is_own_clock)
+        return SessionState(sid, owner, note, silent, sid in self.ended, is_silent, is_own_clock)
 
     def _note(self, sid: str) -> dict[str, Any]:
         data = _bytes(self.folder / f"{sid}.json")
@@ -287,3 +299,10 @@ class _Sessions:
         except ValueError:
             return {}
         return note if isinstance(note, dict) else {}
+
+
+def _lease_seconds(owner: Claimer | None, note: dict[str, Any]) -> float:
+    said = note.get("lease_seconds")
+    if owner is not None:
+        return owner.lease_seconds
+    return float(said) if isinstance(said, int | float) else DEFAULT_LEASE_SECONDS

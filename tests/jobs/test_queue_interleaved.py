@@ -1,0 +1,163 @@
+"""Many workers, any order, any accident: the queue's promises, turn by turn (see `interleaving`)."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from jobs.claims import History
+from jobs.queue import Claim, Publish, Published, Step
+from jobs.records import End, EndRecord
+from jobs.store import Finished, Read, Reply, Won
+from tests.jobs.interleaving import Violation, World
+
+
+class Choices:
+    """Small numbers out of a string of bytes; zeros when they are used up."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data, self.used = data, 0
+
+    @property
+    def is_over(self) -> bool:
+        return self.used >= len(self.data)
+
+    def draw(self, below: int) -> int:
+        self.used += 1
+        return 0 if self.used > len(self.data) else self.data[self.used - 1] % below
+
+
+def play(data: bytes, **shape: Any) -> World:
+    """Let a world run until the choices are used up, then let a lone worker finish it."""
+    choices = Choices(data)
+    world = World(choices.draw, **shape)
+    while not choices.is_over:
+        world.turn()
+    world.finish()
+    return world
+
+
+SHAPES = st.fixed_dictionaries(
+    {"jobs": st.integers(1, 2), "workers": st.integers(2, 3), "has_faults": st.booleans()}
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(st.binary(min_size=50, max_size=600), SHAPES)
+def test_every_promise_holds_in_any_order(data: bytes, shape: dict[str, Any]) -> None:
+    play(data, **shape)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_every_promise_holds_over_long_histories(seed: int) -> None:
+    source = random.Random(seed)
+    for _ in range(25):
+        play(source.randbytes(900), jobs=source.randint(1, 2), workers=source.randint(2, 3))
+
+
+def test_the_worlds_come_to_all_that_the_promises_speak_of() -> None:
+    """Promises over worlds in which nothing happens would hold too."""
+    source = random.Random(0)
+    worlds = [play(source.randbytes(600)) for _ in range(60)]
+    kinds = [kind for world in worlds for job in world.ids for kind in world.ends(job).values()]
+    assert set(kinds) == set(End) - {End.CLOSED}
+    done = [list(world.ends(job).values()).count(End.DONE) for world in worlds for job in world.ids]
+    assert max(done) >= 3
+    assert all(world.ran for world in worlds)
+    assert any(world.newest_fresh_void(job) > 1 for world in worlds for job in world.ids)
+
+
+# --- workers with one mistake each: the promises must notice -------------------------------------------------------
+
+
+class EvictsUnread(Claim):
+    """It takes a session for over whose end it has not read."""
+
+    def step(self, reply: Reply) -> Step:
+        return super().step(b"over" if self.phase == "read_session_end" else reply)
+
+
+class TrustsAbsence(Claim):
+    """It takes an end that does not show for a harmless one."""
+
+    def step(self, reply: Reply) -> Step:
+        is_guess = self.phase == "read_end" and not isinstance(reply, bytes)
+        return super().step(EndRecord(End.EVICTED, {}).encode() if is_guess else reply)
+
+
+class SkipsTheFence(Claim):
+    """It claims N+1 without the end of N."""
+
+    @property
+    def history(self) -> History:  # type: ignore[override]  # a plain property in place of a cached one
+        ends = {number: End.EVICTED for number in range(1, self.names.top_claim + 1)}
+        return History(self.names.top_claim, ends | {n: r.kind for n, r in self.known.items()}, self.names.voids)
+
+    def step(self, reply: Reply) -> Step:
+        if self.phase == "start" and self.names.top_claim:
+            return super().to("read_end", Read(self.end(self.names.top_claim)), attempt=self.names.top_claim)
+        return super().step(reply)
+
+
+class ForgetsTheSecondListing(Claim):
+    """It starts a later attempt without looking for a cancel or a fresh void."""
+
+    def step(self, reply: Reply) -> Step:
+        return super().step(() if self.phase == "list_again" else reply)
+
+
+class TakesUnknownForMine(Claim):
+    """It runs what it may have claimed."""
+
+    def step(self, reply: Reply) -> Step:
+        return super().step(Won.MINE if self.phase == "put_claim" and reply is Won.UNKNOWN else reply)
+
+
+class ForgetsItsSlots(Claim):
+    """It releases what its own other slot still runs."""
+
+    def step(self, reply: Reply) -> Step:
+        me = replace(self.me, running=frozenset())
+        return Claim.step(replace(self, me=me), reply)
+
+
+class ForgetsVoids(Claim):
+    """It counts ends that a requeue has taken back, and so strands the job."""
+
+    @property
+    def history(self) -> History:  # type: ignore[override]  # a plain property in place of a cached one
+        return History(self.names.top_claim, {n: record.kind for n, record in self.known.items()})
+
+
+class TakesTheirsForMine(Publish):
+    """It goes on publishing where another end stands."""
+
+    def step(self, reply: Reply) -> Step:
+        return super().step(Won.MINE if self.phase == "put" and reply is Won.THEIRS else reply)
+
+
+class ForgetsToMark(Publish):
+    """It accepts a result, and no listing will ever show it."""
+
+    def step(self, reply: Reply) -> Step:
+        return super().step(reply) if self.phase != "pointed" else Finished(Published.ACCEPTED)
+
+
+MISTAKES = [
+    *(EvictsUnread, TrustsAbsence, SkipsTheFence, ForgetsTheSecondListing),
+    *(TakesUnknownForMine, ForgetsItsSlots, ForgetsVoids, TakesTheirsForMine, ForgetsToMark),
+]
+
+
+@pytest.mark.parametrize("mistaken", MISTAKES, ids=lambda kind: kind.__name__)
+def test_a_worker_with_one_mistake_breaks_a_promise(mistaken: type[Claim] | type[Publish]) -> None:
+    source = random.Random(1)
+    part = "claim_type" if issubclass(mistaken, Claim) else "publish_type"
+    with pytest.raises(Violation):
+        for _ in range(400):
+            play(source.randbytes(600), **{part: mistaken})
