@@ -192,7 +192,7 @@ PRESETS: Final[Mapping[str, Mapping[str, Value]]] = {
 }
 
 # What an epoch's row holds, in this order; further columns come after. Fractions, not percent.
-METRIC_COLUMNS: Final = (
+METRIC_COLUMNS: Final[tuple[str, ...]] = (
     "stage",
     "epoch",
     "model",

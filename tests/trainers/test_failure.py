@@ -1,0 +1,46 @@
+"""What a failed attempt leaves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from trainers.errors import DataError, NonFiniteError, Preempted
+from trainers.failure import write_failure
+
+CASES: list[tuple[BaseException, dict[str, Any]]] = [
+    (NonFiniteError("loss", 3, 17), {"kind": "nan", "epoch": 3, "step": 17}),
+    (
+        torch.OutOfMemoryError("CUDA out of memory.\nTried to allocate"),
+        {"kind": "oom", "error": "OutOfMemoryError: CUDA out of memory."},
+    ),
+    (MemoryError(), {"kind": "oom", "error": "MemoryError"}),
+    (DataError("a/b.png is broken"), {"kind": "failed", "error": "a/b.png is broken"}),
+    (RuntimeError("first\nsecond"), {"kind": "failed", "error": "RuntimeError: first"}),
+    (Preempted(), {"kind": "preempted", "error": "asked to stop"}),
+]
+
+
+@pytest.mark.parametrize(("error", "expected"), CASES, ids=lambda case: type(case).__name__)
+def test_the_record_says_what_kind_and_one_line(tmp_path: Path, error: BaseException, expected: dict[str, Any]) -> None:
+    write_failure(tmp_path, error)
+    record = json.loads((tmp_path / "failure.json").read_text())
+    assert set(record) == {"kind", "error", "step", "epoch"}
+    assert record | expected == record
+    assert [path.name for path in tmp_path.iterdir()] == ["failure.json"]
+
+
+def test_the_first_rank_to_fail_is_the_one_that_is_heard(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_failure(tmp_path, DataError("the cause"))
+    write_failure(tmp_path, RuntimeError("connection closed by peer"))
+    assert json.loads((tmp_path / "failure.json").read_text())["error"] == "the cause"
+    assert capsys.readouterr().err == ""
+
+
+def test_a_folder_that_cannot_be_written_is_only_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_failure(tmp_path / "gone", DataError("x"))
+    assert "could not be written" in capsys.readouterr().err

@@ -1,0 +1,54 @@
+"""What a spec may say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.trainers.attempts import document
+from trainers.errors import SpecError
+from trainers.spec import parse_spec, read_spec
+
+
+def without(key: str) -> dict[str, Any]:
+    return {name: value for name, value in document().items() if name != key}
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        (document({"batch_size": 30, "ranks": 4}), "batch_size 30 cannot be shared by 4 ranks"),
+        (document({"schedule": "one_cycle", "warmup_epochs": 3}), "one_cycle has its own warm-up"),
+        (document({"schedule": "cosin"}), r"unknown train.schedule 'cosin'; did you mean 'cosine'\?"),
+        (document({"batchsize": 3}), r"unknown key of train 'batchsize'; did you mean 'batch_size'\?"),
+        (document(select="best_val"), "best_val needs a validation split"),
+        (document(select="best"), "unknown select 'best'; did you mean"),
+        (document(sampler={"name": "class_aware"}), "unknown sampler 'class_aware'; there is instance"),
+        (document(mixer={"name": "mixup"}), "unknown mixer 'mixup'; there is none"),
+        (document(recipe={"name": "crt"}), "unknown recipe 'crt'; there is single"),
+        (without("seed"), "lacks 'seed'"),
+        (without("train"), "lacks 'train.epochs'"),
+    ],
+)
+def test_what_cannot_be_done_is_refused(asked: dict[str, Any], says: str) -> None:
+    with pytest.raises(SpecError, match=says):
+        parse_spec(asked)
+
+
+def test_the_digest_is_of_what_can_change_the_result() -> None:
+    digest = parse_spec(document()).digest
+    assert parse_spec(document(job="another", experiment="elsewhere")).digest == digest
+    assert parse_spec(document({"lr": 0.06})).digest != digest
+    folder = {"name": "folder", "path": "a", "size": 32, "fingerprint": "f"}
+    assert parse_spec(document(dataset=folder)).digest == parse_spec(document(dataset={**folder, "path": "b"})).digest
+
+
+@pytest.mark.parametrize("text", [None, "{", "[]"])
+def test_a_file_that_is_no_spec_is_named(tmp_path: Path, text: str | None) -> None:
+    path = tmp_path / "spec.json"
+    if text is not None:
+        path.write_text(text)
+    with pytest.raises(SpecError, match=r"spec.json is not a spec"):
+        read_spec(path)

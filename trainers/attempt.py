@@ -1,0 +1,219 @@
+"""One attempt of one training job: from where an earlier attempt stopped to the last output."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from trainers import checkpoint
+from trainers.assembly import Parts, assemble, configure_torch
+from trainers.errors import NonFiniteError, Preempted
+from trainers.evaluation import Predictions, predict, score
+from trainers.finish import Finished, device_name, write_results
+from trainers.outputs import write_metrics_csv
+from trainers.progress import Progress
+from trainers.ranks import Ranks, join_ranks, leave_ranks
+from trainers.spec import TrainSpec, parse_spec
+from trainers.state import Best, TrainState
+from trainers.stopping import StopRequest
+
+log = logging.getLogger(__name__)
+
+PROGRESS_VARIABLE: Final = "ORCH_PROGRESS"
+_SELECTED_BY: Final = {"best_val": "val_acc", "best_test": "test_acc"}
+
+
+@dataclass(frozen=True)
+class Folders:
+    """Where an attempt reads and writes.
+
+    Attributes:
+        own: this attempt's.
+        earlier: of earlier attempts, newest first.
+    """
+
+    own: Path
+    earlier: Sequence[Path]
+
+
+def run_attempt(document: Mapping[str, Any], folders: Folders, stop: StopRequest) -> None:
+    """Train, evaluate and write every output of a job.
+
+    Raises:
+        SpecError, DataError: the job cannot run as asked.
+        NonFiniteError: training diverged.
+        Preempted: asked to stop; a checkpoint is there if a step was made.
+    """
+    spec = parse_spec(document)
+    configure_torch(spec.train.threads)
+    ranks = join_ranks(spec.train.ranks)
+    try:
+        Attempt(spec, folders, assemble(spec, ranks, stop), ranks).run(stop)
+    finally:
+        leave_ranks(ranks)
+
+
+class Attempt:
+    """Epochs, checkpoints and outputs of one attempt.
+
+    Args:
+        spec: what is asked.
+        folders: where files lie.
+        parts: the run, freshly initialised.
+        ranks: with whom.
+    """
+
+    def __init__(self, spec: TrainSpec, folders: Folders, parts: Parts, ranks: Ranks) -> None:
+        self.spec, self.folders, self.parts, self.ranks = spec, folders, parts, ranks
+        self.loop, self.model = parts.loop, parts.loop.model
+        self.state = TrainState.fresh(self.loop.steps, ranks.device)
+
+    def run(self, stop: StopRequest) -> None:
+        """Resume, train the remaining epochs, and write the outputs.
+
+        Raises:
+            NonFiniteError, Preempted: as `run_attempt`.
+        """
+        self._resume()
+        stop.defer()
+        progress = self._progress()
+        predictions = None
+        while self.state.epoch < self.spec.train.epochs:
+            if not self.loop.run_epoch(self.state, stop, progress):
+                self._save_and_leave()
+            predictions = self._end_epoch()
+            self._say(progress)
+        self._finish(predictions)
+
+    def _resume(self) -> None:
+        """Go on from the newest whole checkpoint; rank 0 chooses it, the others read what it has chosen."""
+        content = None
+        if self.ranks.is_first:
+            content = checkpoint.adopt(self.folders.own, self.folders.earlier, self.spec.digest)
+        if self.ranks.largest(int(content is not None)):
+            self._restore(content or checkpoint.read_adopted(self.folders.own))
+        name = device_name(self.ranks.device)
+        if name not in self.state.devices_seen:
+            self.state.devices_seen.append(name)
+
+    def _restore(self, content: Mapping[str, Any]) -> None:
+        self.model.network.load_state_dict(content["model"])
+        # How the optimizer computes is this device's affair; what it has gathered is the run's.
+        groups = self.model.optimizer.state_dict()["param_groups"]
+        self.model.optimizer.load_state_dict({**content["optimizer"], "param_groups": groups})
+        if content["scaler"]:  # empty where fp16 was not in use
+            self.model.scaler.load_state_dict(content["scaler"])
+        self.state = TrainState.restore(content["state"], self.ranks.device)
+        if not self.ranks.is_first:  # rank 0 holds the sums of all ranks
+            self.state.losses.zero_()
+            self.state.correct.zero_()
+        log.warning("resumed after epoch %d and step %d", self.state.epoch, self.state.step)
+
+    def _save(self, weights: Mapping[str, Any] | None = None) -> None:
+        """Write a checkpoint; all ranks call it, the first one writes.
+
+        Args:
+            weights: what it holds under `model`; None: the weights that training has reached.
+        """
+        self.ranks.share_first(self.model.network.buffers())
+        losses, correct = self.ranks.sum(self.state.losses), self.ranks.sum(self.state.correct)
+        if not self.ranks.is_first:
+            return
+        content = {
+            "digest": self.spec.digest,
+            "model": weights or self.model.network.state_dict(),
+            "optimizer": self.model.optimizer.state_dict(),
+            "scaler": self.model.scaler.state_dict(),
+            "state": self.state.record() | {"losses": losses.cpu(), "correct": correct.cpu()},
+            "network": self.parts.description,
+        }
+        checkpoint.save(self.folders.own, content)
+
+    def _save_and_leave(self) -> NoReturn:
+        if self.state.epoch or self.state.step:
+            self._save()
+        raise Preempted
+
+    def _end_epoch(self) -> Predictions | None:
+        """Evaluate if it is time, add the epoch's row, and write a checkpoint."""
+        began = time.monotonic()
+        number = self.state.epoch + 1
+        row: dict[str, Any] = {
+            "stage": "single",
+            "epoch": number,
+            "model": self.spec.backbone["name"],
+            "method": self.spec.loss["name"],
+            "lr": self.loop.rate(self.state.epoch, self.loop.steps - 1),
+            "seconds": None,
+            **self.loop.train_metrics(self.state),
+        }
+        predictions = None
+        if number % self.spec.eval_every == 0 or number == self.spec.train.epochs:
+            predictions = self._predict()
+            if self.ranks.is_first:
+                row |= score(predictions, self.parts.splits)
+        row["seconds"] = self.state.epoch_seconds + time.monotonic() - began
+        self._count_epoch(row)
+        self._save()
+        if predictions is not None and self.ranks.is_first:
+            write_metrics_csv(self.folders.own / "metrics.csv", self.state.history)
+        return predictions
+
+    def _predict(self) -> Predictions:
+        predictions = predict(self.parts.predictor, self.parts.splits)
+        if predictions is None:
+            self._save_and_leave()
+        if not predictions.is_finite:
+            epoch = min(self.state.epoch + 1, self.spec.train.epochs)
+            raise NonFiniteError("logits", epoch, self.loop.steps)
+        return predictions
+
+    def _count_epoch(self, row: dict[str, Any]) -> None:
+        """Take the epoch into the history, and its weights if they are the best so far."""
+        self.state.history.append(row)
+        self.state.seconds += row["seconds"]
+        self.state.begin_next_epoch()
+        score_now = row.get(_SELECTED_BY.get(self.spec.select, ""))
+        if score_now is not None and (self.state.best is None or score_now > self.state.best.score):
+            weights = {key: value.detach().cpu().clone() for key, value in self.model.network.state_dict().items()}
+            self.state.best = Best(row["epoch"], score_now, weights)
+
+    def _finish(self, predictions: Predictions | None) -> None:
+        """Report the selected epoch: its weights into the checkpoint, its logits into the outputs."""
+        best = self.state.best
+        reported = best.epoch if best else self.spec.train.epochs
+        reported = self.ranks.largest(reported if self.ranks.is_first else 0)
+        if best:
+            self.model.network.load_state_dict(best.model)
+        if predictions is None or reported != self.spec.train.epochs:
+            self.ranks.share_first(self.model.network.state_dict().values())
+            predictions = self._predict()
+        if self.spec.select != "last":
+            self._save(best.model if best else None)
+        if self.ranks.is_first:
+            finished = Finished(self.spec, self.parts, self.state, predictions, reported)
+            write_results(self.folders.own, finished, self.ranks)
+            checkpoint.forget_previous(self.folders.own)
+
+    def _progress(self) -> Progress:
+        path = os.environ.get(PROGRESS_VARIABLE)
+        done = self.state.epoch + self.state.step / self.loop.steps
+        return Progress(Path(path) if path and self.ranks.is_first else None, self.spec.train.epochs, done)
+
+    def _say(self, progress: Progress) -> None:
+        """One line an epoch, for the log."""
+        if not self.ranks.is_first:
+            return
+        row, epochs = self.state.history[-1], self.spec.train.epochs
+        test = f", test accuracy {row['test_acc']:.4f}" if "test_acc" in row else ""
+        left = progress.eta_seconds(self.state.epoch)
+        print(  # noqa: T201 - the log is this process's standard output
+            f"epoch {row['epoch']}/{epochs}: loss {row['train_loss']:.4f}, accuracy {row['train_acc']:.4f}{test}, "
+            f"{row['seconds']:.1f} s, {left or 0:.0f} s left",
+            flush=True,
+        )

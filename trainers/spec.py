@@ -1,0 +1,133 @@
+"""What an attempt is asked to do: the spec file, parsed and frozen; no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+from trainers.catalogue import CHOICES, MIXERS, RECIPES, RULES, SAMPLERS, SELECTIONS, Entry
+from trainers.errors import SpecError
+from trainers.names import entry, unknown
+
+_OUTSIDE_IDENTITY: Final = ("schema", "job", "experiment", "kind")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Training:
+    """The `train` section; its keys and their meaning are `catalogue.TRAIN`'s."""
+
+    epochs: int
+    batch_size: int
+    lr: float
+    momentum: float
+    nesterov: bool
+    weight_decay: float
+    schedule: str
+    milestones: list[int]
+    decay: float
+    warmup_epochs: int
+    warmup_start: float
+    drop_last: bool
+    augment: str
+    ranks: int
+    threads: int
+    precision: str
+    compile: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainSpec:
+    """One training job, complete: the caller has filled in every default.
+
+    Attributes:
+        digest: SHA-256 of everything that can change the result; a checkpoint carries it.
+    """
+
+    dataset: Mapping[str, Any]
+    imbalance: Mapping[str, Any]
+    val: Any
+    backbone: Mapping[str, Any]
+    head: Mapping[str, Any]
+    loss: Mapping[str, Any]
+    data_seed: int
+    seed: int
+    select: str
+    eval_every: int
+    train: Training
+    digest: str
+
+    @property
+    def has_val(self) -> bool:
+        """Whether some training images are held out for validation."""
+        return bool(self.val != "none")
+
+
+def parse_spec(document: Mapping[str, Any]) -> TrainSpec:
+    """A spec from the JSON of its file.
+
+    Raises:
+        SpecError: a key is missing or unknown, or a value asks for what this trainer does not do.
+    """
+    _only_default(document, {"rule": RULES, "sampler": SAMPLERS, "mixer": MIXERS, "recipe": RECIPES})
+    training = _training(document.get("train", {}))
+    names = {field.name for field in fields(TrainSpec)} - {"train", "digest"}
+    missing = names - set(document)
+    if missing:
+        raise SpecError(f"the spec lacks {min(missing)!r}; write it with every default filled in")
+    if document["select"] not in SELECTIONS:
+        raise unknown("select", document["select"], SELECTIONS)
+    if document["select"] == "best_val" and document["val"] == "none":
+        raise SpecError("select: best_val needs a validation split; say `val: {per_class: k}`, or select: last")
+    return TrainSpec(train=training, digest=_digest(document), **{name: document[name] for name in names})
+
+
+def read_spec(path: Path) -> Mapping[str, Any]:
+    """The JSON of a spec file.
+
+    Raises:
+        SpecError: the file is not there or is not a JSON object.
+    """
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise SpecError(f"{path} is not a spec: {error}") from error
+    if not isinstance(document, dict):
+        raise SpecError(f"{path} is not a spec: it holds no JSON object")
+    return document
+
+
+def _only_default(document: Mapping[str, Any], tables: Mapping[str, Mapping[str, Entry]]) -> None:
+    """Refuse what the catalogue does not hold in the sections that this trainer has one choice for."""
+    for key, table in tables.items():
+        section = document.get(key, {"name": next(iter(table))})
+        entry(table, key, section["name"])
+
+
+def _training(section: Mapping[str, Any]) -> Training:
+    known = [field.name for field in fields(Training)]
+    for key in section:
+        if key not in known:
+            raise unknown("key of train", key, known)
+    for key in known:
+        if key not in section:
+            raise SpecError(f"the spec lacks 'train.{key}'; write it with every default filled in")
+    for key, choices in CHOICES.items():
+        if section[key] not in choices:
+            raise unknown(f"train.{key}", str(section[key]), choices)
+    if section["schedule"] == "one_cycle" and section["warmup_epochs"]:
+        raise SpecError("train.schedule one_cycle has its own warm-up; leave out train.warmup_epochs")
+    if section["batch_size"] % section["ranks"]:
+        raise SpecError(
+            f"train.batch_size {section['batch_size']} cannot be shared by {section['ranks']} ranks; use a multiple"
+        )
+    return Training(**section)
+
+
+def _digest(document: Mapping[str, Any]) -> str:
+    content = {key: value for key, value in document.items() if key not in _OUTSIDE_IDENTITY}
+    content["dataset"] = {key: value for key, value in document["dataset"].items() if key != "path"}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
