@@ -233,7 +233,7 @@ def _command_argv(spec: JobSpec) -> list[str]:
 def _train_argv(attempt: Attempt, spec_file: Path) -> list[str]:
     ranks = ranks_of(attempt.spec)
     launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks), "-m"] if ranks > 1 else []
-    resume = [part for folder in attempt.resume for part in ("--resume", str(folder))]
+    resume = ["--resume", *map(str, attempt.resume)] if attempt.resume else []
     return [sys.executable, "-P", "-m", *launcher, "trainers.run", str(spec_file), str(attempt.folder), *resume]
 
 
@@ -328,17 +328,21 @@ def last_line(log: Path) -> str:
 
 
 def tidy_folder(attempt: Attempt, printed: bytes) -> bool:
-    """Keep a log only where something was written, and the folder only where something else came; whether it stays."""
+    """Keep a log only where something was written, and the folder only where something else came; whether it stays.
+
+    A program may have done with its folder what it liked, and the root may be full: no reason for a worker to fall.
+    """
     if attempt.spec.kind == "call":
         if printed:
-            attempt.folder.mkdir(parents=True, exist_ok=True)
-            attempt.log.write_bytes(printed)
+            with contextlib.suppress(OSError):
+                attempt.folder.mkdir(parents=True, exist_ok=True)
+                attempt.log.write_bytes(printed)
         return attempt.folder.is_dir()
     with contextlib.suppress(OSError):
         if attempt.log.stat().st_size == 0:
             attempt.log.unlink()
-    if {path.name for path in attempt.folder.iterdir()} <= {layout.ATTEMPT_FILE}:
-        (attempt.folder / layout.ATTEMPT_FILE).unlink(missing_ok=True)
-        attempt.folder.rmdir()
-        return False
-    return True
+    with contextlib.suppress(OSError):
+        if {path.name for path in attempt.folder.iterdir()} <= {layout.ATTEMPT_FILE}:
+            (attempt.folder / layout.ATTEMPT_FILE).unlink(missing_ok=True)
+            attempt.folder.rmdir()
+    return attempt.folder.is_dir()

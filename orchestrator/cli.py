@@ -22,7 +22,11 @@ class _OneLineErrors(click.Group):
         except OrchError as error:
             click.echo(f"error: {error}", err=True)
             sys.exit(error.exit_code)
-        except BrokenPipeError:
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:  # the reader has seen enough; click itself would make it exit code 1
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
             sys.exit(0)
 

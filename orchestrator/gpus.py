@@ -43,7 +43,12 @@ def inventory() -> list[Gpu]:
 
 
 def choose(wanted: str | None) -> list[Gpu]:
-    """The GPUs that `--gpus` names: indices, `all`, `none`; None: all there are.
+    """The GPUs of this host that `--gpus` names, see `select`; `none` asks no driver."""
+    return [] if wanted == "none" else select(wanted, inventory())
+
+
+def select(wanted: str | None, there: list[Gpu]) -> list[Gpu]:
+    """The GPUs that `wanted` names among those that are there: indices, `all`, `none`; None: all there are.
 
     Raises:
         InputError: it is none of these.
@@ -51,7 +56,6 @@ def choose(wanted: str | None) -> list[Gpu]:
     """
     if wanted == "none":
         return []
-    there = inventory()
     if wanted is None:
         return there
     if wanted == "all":

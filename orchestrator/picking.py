@@ -152,14 +152,12 @@ class Board:
         names = view.names.get(other, NOTHING)
         if view.has_marker(other):
             return Outlook.READY
-        if not names.top:  # never tried: what it needs itself decides
-            return Outlook.NEVER if self._needs(view.name, other) is Outlook.NEVER else Outlook.LATER
         history = self.history(view.name, other)
-        if names.top not in history.ends:
+        if names.top and names.top not in history.ends:
             return Outlook.LATER
         verdict = final_verdict(history, policy_of(view.plan.lines[other])[0])
-        if verdict is None:
-            return Outlook.LATER
+        if verdict is None:  # it is to be tried, if what it needs itself can come
+            return Outlook.NEVER if self._needs(view.name, other) is Outlook.NEVER else Outlook.LATER
         return Outlook.READY if verdict is Verdict.DONE else Outlook.NEVER
 
     def candidates(self, mine: Mine) -> list[tuple[str, str]]:

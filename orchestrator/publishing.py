@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from jobs import layout
-from jobs.queue import Publish, Published
+from jobs.queue import AddMarker, Publish, Published
 from jobs.records import End, EndRecord
-from jobs.store import Failed, FolderStore, Make, carry_out
+from jobs.store import Failed, FolderStore, Make, Read, carry_out
 
 GIVE_UP_SECONDS = 3600.0
 _MAX_PAUSE_SECONDS = 30.0
@@ -70,22 +70,32 @@ class Outbox:
         if outcome is Published.GONE and pending.temp:
             pending.temp = ""  # our private file was swept: make it again
             outcome = self._put(pending)
+        if outcome is Published.SUPERSEDED and pending.tries:
+            outcome = self._look_whose(pending)
         if outcome is Published.UNKNOWN:
             pending.tries += 1
             pending.not_before = self.clock() + min(0.5 * 2**pending.tries, _MAX_PAUSE_SECONDS)
             self.pending.append(pending)
         return outcome
 
+    def _look_whose(self, pending: Pending) -> Published:
+        """After a put of unknown outcome: the end that stands may be this very one, from a file that was swept."""
+        data = self.store.answer(Read(layout.end(pending.experiment, pending.job, pending.attempt)))
+        if not isinstance(data, bytes):
+            return Published.UNKNOWN
+        if data != pending.record.encode():
+            return Published.SUPERSEDED
+        if pending.record.kind is End.DONE:
+            carry_out(AddMarker(pending.experiment, pending.job, pending.attempt, pending.folder), self.store)
+        return Published.ACCEPTED
+
     def _put(self, pending: Pending) -> Published:
         if not pending.temp:
             temp = layout.ticket(pending.sid, os.urandom(8).hex())
             if isinstance(reply := self.store.answer(Make(temp, pending.record.encode())), Failed):
                 pending.problem = reply.error
-                if self.clock() - pending.first_try < GIVE_UP_SECONDS:
-                    return Published.UNKNOWN
-                give_up = Publish(pending.experiment, pending.job, pending.attempt, pending.released, keep=True)
-                settled: Published = carry_out(give_up, self.store)
-                return settled
+                is_over = self.clock() - pending.first_try >= GIVE_UP_SECONDS
+                return self._give_up(pending) if is_over else Published.UNKNOWN
             pending.temp = temp
         is_done = pending.record.kind is End.DONE
         publish = Publish(
@@ -97,4 +107,13 @@ class Outbox:
             is_done=is_done,
         )
         outcome: Published = carry_out(publish, self.store)
+        return outcome
+
+    def _give_up(self, pending: Pending) -> Published:
+        """Put the ready-made ticket, which needs no data block; from then on the attempt is a released one."""
+        give_up = Publish(pending.experiment, pending.job, pending.attempt, pending.released, keep=True)
+        outcome: Published = carry_out(give_up, self.store)
+        if outcome is Published.ACCEPTED:
+            pending.record = EndRecord(End.RELEASED, {"error": f"its end could not be written: {pending.problem}"})
+            pending.folder = None
         return outcome

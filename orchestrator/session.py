@@ -91,17 +91,17 @@ class Session:
         """Make new tickets every few hundred claims: file systems bound the links of one file."""
         self._claims += 1
         if self._claims % CLAIMS_PER_TICKET == 0:
-            paths, makes = tickets(self.claimer, self._rolls + 1)
+            self._rolls += 1  # a set that could only be made in part is left, for its names are taken
+            paths, makes = tickets(self.claimer, self._rolls)
             if not any(isinstance(self.store.answer(make), Failed) for make in makes):
-                self._rolls, self.tickets = self._rolls + 1, paths
+                self.tickets = paths
 
     def close(self) -> None:
         """Put `closed` before the lease is released; where that stays unknown, the lease is left standing."""
         # The beat stops first in any case: a lease that goes on with nobody behind it would keep its claims for ever.
+        self.lease._stop_heartbeat()
         if carry_out(Close(self.sid, self.tickets.closed), self.store) is Closing.CLOSED:
             self.lease.release(force=True)
-        else:
-            self.lease._stop_heartbeat()
 
     def write_note(self, note: dict[str, object]) -> None:
         """Tell people what this session does; a folder that cannot be written now is no reason to stop."""
@@ -121,8 +121,7 @@ def open_session(store: FolderStore, past: frozenset[str] = frozenset()) -> Sess
         HostUnfitError: the folder cannot be written.
     """
     sid = os.urandom(8).hex()
-    lease_seconds = seconds_from_environment("ORCH_LEASE_SECONDS", DEFAULT_LEASE_SECONDS)
-    beat_seconds = seconds_from_environment("ORCH_BEAT_SECONDS", lease_seconds / 3)
+    lease_seconds, beat_seconds = times_from_environment()
     path = store.root / layout.lease(sid)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -142,6 +141,22 @@ def open_session(store: FolderStore, past: frozenset[str] = frozenset()) -> Sess
             lease.release(force=True)
             raise HostUnfitError(f"{make.path}: {reply.error}", "is the folder full, or its server away?")
     return Session(store, who, lease, paths, beat_seconds, boot_seconds(), past)
+
+
+def times_from_environment() -> tuple[float, float]:
+    """The lease and the beat of a session, in seconds: ORCH_LEASE_SECONDS and ORCH_BEAT_SECONDS.
+
+    Raises:
+        InputError: one of them is no such time, or the beat would not keep the lease.
+    """
+    lease_seconds = seconds_from_environment("ORCH_LEASE_SECONDS", DEFAULT_LEASE_SECONDS)
+    beat_seconds = seconds_from_environment("ORCH_BEAT_SECONDS", lease_seconds / 3)
+    if beat_seconds >= lease_seconds:
+        raise InputError(
+            f"ORCH_BEAT_SECONDS={beat_seconds:g} is no shorter than the lease of {lease_seconds:g} s",
+            "give a third of it, or leave it out",
+        )
+    return lease_seconds, beat_seconds
 
 
 def seconds_from_environment(name: str, default: float) -> float:

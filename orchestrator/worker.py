@@ -31,7 +31,7 @@ from orchestrator.place import Place
 from orchestrator.pool import Need, Pool, need_of
 from orchestrator.publishing import Outbox
 from orchestrator.running import Running
-from orchestrator.session import open_session
+from orchestrator.session import open_session, times_from_environment
 from orchestrator.watching import Watcher
 
 _SHORTEST_PAUSE: Final = 0.05
@@ -67,6 +67,7 @@ class Worker:
 
     def __init__(self, root: Path, gpus: list[Gpu], slots: int, options: Options) -> None:
         root = root.absolute()
+        times_from_environment()  # a mistake there is told before anything is written
         self_test(root, os.urandom(8).hex())
         self.options = options
         store = FolderStore(root)
