@@ -13,28 +13,16 @@ from functools import lru_cache
 from typing import Any, Final
 
 from jobs import layout
-from jobs.claims import MAX_EVICTED, MAX_INTERRUPTED, Names, Policy, Verdict, group_names
+from jobs.claims import Names, Policy, Verdict
 from jobs.queue import AddMarker, Claim, Claimed, Job, Me, Publish, Published, Skipped, Why, ask_again, folder_name
-from jobs.records import Claimer, End, EndRecord, decode_claimer, decode_end, encode_void, is_fresh_void
+from jobs.records import Claimer, End, EndRecord, encode_void
 from jobs.sessions import LookAtOwn, Standing, Tickets, tickets
 from jobs.store import Finished, List, Make, Operation, Put, Reply, Request, Unlink, Won, carry_out
-from tests.jobs.memory_store import Fault, MemoryStore
+from tests.jobs.memory_store import Fault
+from tests.jobs.promises import EXPERIMENT, MAX_ATTEMPTS, Folder, promise
 
-EXPERIMENT: Final = "exp"
 SLOTS: Final = 2
-MAX_ATTEMPTS: Final = 2
 _ENDS: Final = (End.DONE, End.DONE, End.DONE, End.FAILED, End.OOM, End.NAN, End.PREEMPTED)
-_FAILURES: Final = {End.FAILED, End.OOM}
-_INTERRUPTIONS: Final = {End.PREEMPTED, End.RELEASED}
-
-
-class Violation(AssertionError):
-    """A promise that was not kept."""
-
-
-def promise(kept: bool, text: str) -> None:  # noqa: FBT001  it reads as a sentence
-    if not kept:
-        raise Violation(text)
 
 
 @lru_cache(maxsize=64)
@@ -94,41 +82,20 @@ class World:
     has_faults: bool = True
     claim_type: type[Claim] = Claim
     publish_type: type[Publish] = Publish
-    store: MemoryStore = field(default_factory=MemoryStore)
+    folder: Folder = field(default_factory=Folder)
     alive: list[Worker] = field(default_factory=list)
-    ran: list[tuple[str, str, int]] = field(default_factory=list)
+    ran: list[tuple[str, int]] = field(default_factory=list)
     accepted: list[tuple[str, int]] = field(default_factory=list)
     commands: list[Iterator[None]] = field(default_factory=list)
     births: int = 0
     _ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
-    _records: dict[int, EndRecord] = field(default_factory=dict)
-    _checked: int = 0
 
     def __post_init__(self) -> None:
+        self.store = self.folder.store
         self.policy = Policy(MAX_ATTEMPTS)
         self.ids = [f"job-{number}" for number in range(self.jobs)]
         for _ in range(self.workers):
             self.open_worker()
-
-    # --- the folder as it is ----------------------------------------------------------------------------------------
-
-    def listing(self, job: str) -> Names:
-        names = self.store.folders[layout.log_shard(EXPERIMENT, job)]
-        return group_names(map(layout.parse_register, names)).get(job, Names())
-
-    def end(self, job: str, number: int) -> EndRecord:
-        inode = self.store.inodes[layout.end(EXPERIMENT, job, number)]
-        if inode not in self._records:
-            self._records[inode] = decode_end(self.store.contents[inode])
-        return self._records[inode]
-
-    def ends(self, job: str) -> dict[int, End]:
-        return {number: self.end(job, number).kind for number in sorted(self.listing(job).ends)}
-
-    def newest_fresh_void(self, job: str) -> int:
-        voids = self.listing(job).voids
-        fresh = [n for n in voids if is_fresh_void(self.store.read(layout.void(EXPERIMENT, job, n)))]
-        return max(fresh, default=0)
 
     # --- turns ------------------------------------------------------------------------------------------------------
 
@@ -141,7 +108,7 @@ class World:
             self._command()
         else:
             self._work(self.alive[who % len(self.alive)])
-        self.check()
+        self.folder.check(self.ids)
 
     def _accident(self) -> None:
         what = self.draw(12)
@@ -184,7 +151,7 @@ class World:
         assert worker.operation is not None
         assert worker.finish is not None
         if isinstance(worker.request, List) and isinstance(worker.operation, Claim):
-            worker.fresh_void = self.newest_fresh_void(worker.operation.job.id)
+            worker.fresh_void = self.folder.newest_fresh_void(worker.operation.job.id)
         outcome = worker.operation.step(reply)
         if isinstance(outcome, Finished):
             finish, worker.operation, worker.request, worker.finish = worker.finish, None, None, None
@@ -229,7 +196,7 @@ class World:
 
     def _list_some(self, worker: Worker, job: str) -> None:
         """A listing is not atomic: it may miss any name that was made while it was taken."""
-        seen = self.listing(job)
+        seen = self.folder.listing(job)
         mask = self.draw(16) if self.draw(3) == 0 else 15
         kept = [frozenset(n for n in part if mask >> (n + place) % 4 & 1) for place, part in enumerate(_parts(seen))]
         worker.note(job, Names(*kept))
@@ -246,12 +213,12 @@ class World:
             worker.note(job, Names(claims=frozenset({outcome.attempt})))
             self._check_run(worker, outcome)
             worker.runs[job, outcome.attempt] = None
-            self.ran.append((worker.claimer.sid, job, outcome.attempt))
+            self.ran.append((job, outcome.attempt))
             return
         for number, record in outcome.ends.items():
             worker.known.setdefault(job, {})[number] = record
             worker.note(job, Names(ends=frozenset({number})))
-        if outcome.attempt:
+        if outcome.why in {Why.LOST, Why.STOPPED}:
             worker.note(job, Names(claims=frozenset({outcome.attempt})))
         if outcome.attempt and outcome.why in {Why.UNKNOWN, Why.STOPPED}:
             worker.tried.add((EXPERIMENT, job, outcome.attempt))
@@ -295,10 +262,15 @@ class World:
 
     def _cancel(self, job: str) -> Iterator[None]:
         for _ in range(3):
-            names = self.listing(job)
+            names = self.folder.listing(job)
             is_open = names.top_claim > 0 and names.top_claim not in names.ends
             top = names.top
-            if not is_open and top and top not in names.voids and self.end(job, top).kind in {End.DONE, End.CANCELLED}:
+            if (
+                not is_open
+                and top
+                and top not in names.voids
+                and self.folder.end(job, top).kind in {End.DONE, End.CANCELLED}
+            ):
                 return
             yield
             number = names.top_claim if is_open else top + 1
@@ -306,11 +278,11 @@ class World:
                 return
 
     def _requeue(self, job: str) -> Iterator[None]:
-        names = self.listing(job)
+        names = self.folder.listing(job)
         newest = max(names.ends, default=0)
         if not newest or names.top_claim > newest:
             return
-        fresh = self.end(job, newest).kind is End.DONE or self.draw(2) == 0
+        fresh = self.folder.end(job, newest).kind is End.DONE or self.draw(2) == 0
         yield
         self._command_put(encode_void(fresh=fresh), layout.void(EXPERIMENT, job, newest))
 
@@ -319,62 +291,24 @@ class World:
         self.store.answer(Make(temp, data))
         return self.store.answer(Put(temp, target)) is Won.MINE
 
-    # --- promises ---------------------------------------------------------------------------------------------------
-
-    def check(self) -> None:
-        """What must hold after every turn; the folder is read again only where it has changed."""
-        if len(self.store.inodes) + len(self.store.contents) == self._checked:
-            return
-        self._checked = len(self.store.inodes) + len(self.store.contents)
-        for job in self.ids:
-            names, ends = self.listing(job), self.ends(job)
-            promise(names.claims == set(range(1, names.top_claim + 1)), f"{job}: claims {names.claims} have a gap")
-            for number in range(1, names.top_claim):
-                promise(number in ends, f"{job}: attempt {number + 1} was claimed before {number} had ended")
-            done = [number for number, kind in ends.items() if kind is End.DONE]
-            for one, two in itertools.pairwise(done):
-                between = [void for void in names.voids if one <= void < two]
-                promise(bool(between), f"{job}: {one} and {two} are both done, with no void between")
-            for marker in self.store.folders[f"{EXPERIMENT}/{layout.DONE}/{layout.shard(job)}"]:
-                register = layout.parse_register(marker)
-                if register is not None and register.job == job:
-                    promise(ends.get(register.attempt) is End.DONE, f"{marker} is marked and not done")
-
     def _check_before(self, worker: Worker, request: Request) -> None:
-        """A worker never ends what it still runs, and evicts nobody whose session has no end."""
+        """A worker removes private files only, ends nothing that it still runs, and evicts nobody of a good session."""
         if isinstance(request, Unlink):
             promise(request.path.startswith(f"{layout.TMP}/"), f"{request.path} was removed")
         if not isinstance(request, Put) or request.src not in {worker.me.evicted, worker.me.released}:
             return
         register = layout.parse_register(request.dst.rpartition("/")[2])
-        if register is None or register.suffix != ".end":
-            return
-        key = (register.job, register.attempt)
-        promise(key not in worker.runs, f"a worker ended {key}, which it runs")
-        if request.src == worker.me.evicted:
-            owner = decode_claimer(self.store.read(layout.claim(EXPERIMENT, *key))).sid
-            promise(layout.session_end(owner) in self.store.inodes, f"{key} was evicted from a session without an end")
+        if register is not None and register.suffix == ".end":
+            key = (register.job, register.attempt)
+            promise(key not in worker.runs, f"a worker ended {key}, which it runs")
+            if request.src == worker.me.evicted:
+                self.folder.check_eviction(*key)
 
     def _check_run(self, worker: Worker, claimed: Claimed) -> None:
-        job, number = claimed.job.id, claimed.attempt
-        names, ends = self.listing(job), self.ends(job)
-        newest_void = max(names.voids, default=0)
-        promise(all((j, n) != (job, number) for _, j, n in self.ran), f"{job}.{number} is run twice")
-        ticket = self.store.inodes.get(layout.claim(EXPERIMENT, job, number), -1)
-        mine = {self.store.inodes.get(tickets_of(worker.claimer).claim)}
-        mine |= {self.store.inodes[layout.ticket(sid, "claim")] for sid in worker.past}
-        promise(ticket in mine, f"{job}.{number} is run by one who did not claim it")
-        for below in range(1, number):
-            is_final = ends[below] in {End.DONE, End.CANCELLED}
-            promise(not is_final or newest_void >= below, f"{job}.{number} is run after {ends[below]} {below}")
-        counted = [kind for below, kind in ends.items() if newest_void < below < number]
-        promise(sum(kind in _FAILURES for kind in counted) < MAX_ATTEMPTS, f"{job}: more failures than allowed")
-        promise(counted.count(End.EVICTED) < MAX_EVICTED, f"{job}: more evictions than allowed")
-        promise(sum(kind in _INTERRUPTIONS for kind in counted) < MAX_INTERRUPTED, f"{job}: too many interruptions")
-        if number > 1:
-            bound = claimed.resume_above
-            promise(bound >= worker.fresh_void, f"{job}.{number} resumes from below the fresh void {worker.fresh_void}")
-            promise(bound < number, f"{job}.{number}: {bound} is no attempt before it")
+        key = (claimed.job.id, claimed.attempt)
+        promise(key not in self.ran, f"{key} is run twice")
+        sids = {worker.claimer.sid, *worker.past}
+        self.folder.check_run(claimed, [layout.ticket(sid, "claim") for sid in sids], worker.fresh_void)
 
     # --- the way out ------------------------------------------------------------------------------------------------
 
@@ -386,9 +320,9 @@ class World:
         self.alive, self.commands, self.has_faults = [], [], False
         survivor = self.open_worker()
         for job in self.ids:
-            rounds = 2 * len(self.listing(job).ends) + 2 * MAX_ATTEMPTS + 6
+            rounds = 2 * len(self.folder.listing(job).ends) + 2 * MAX_ATTEMPTS + 6
             promise(any(self._try(survivor, job) for _ in range(rounds)), f"{job} can be finished by nobody")
-            self._check_result(job)
+            self.folder.check_result(job)
 
     def _end_lost_sessions(self) -> None:
         """Sessions of workers that crashed fall silent, and some watcher ends them."""
@@ -399,46 +333,25 @@ class World:
 
     def _try(self, worker: Worker, job: str) -> bool:
         """One round of the survivor; whether the job is final."""
-        worker.note(job, self.listing(job))
+        worker.note(job, self.folder.listing(job))
         outcome: Claimed | Skipped = carry_out(
             self.claim_type(worker.me, Job(EXPERIMENT, job, self.policy), worker.names[job], {}), self.store
         )
         if isinstance(outcome, Claimed):
             if outcome.attempt > 1:
-                worker.fresh_void = self.newest_fresh_void(job)
+                worker.fresh_void = self.folder.newest_fresh_void(job)
             self._claimed(worker, Claim(worker.me, outcome.job, Names()), outcome)
             del worker.runs[job, outcome.attempt]
             publish = self._publish(worker, job, outcome.attempt, End.DONE)
             promise(carry_out(publish, self.store) is Published.ACCEPTED, f"{job}: a lone worker was superseded")
-            self.check()
+            self.folder.check(self.ids)
             return True
         if outcome.verdict is Verdict.DONE:
             top = max(outcome.ends)
             carry_out(AddMarker(EXPERIMENT, job, top, folder_name(outcome.ends[top])), self.store)
         if outcome.verdict is not None:
-            self._check_verdict(job, outcome.verdict)
+            self.folder.check_verdict(job, outcome.verdict)
         return outcome.verdict is not None
-
-    def _check_verdict(self, job: str, verdict: Verdict) -> None:
-        """A lone worker that has read everything leaves a job alone for a good reason only."""
-        names, ends = self.listing(job), self.ends(job)
-        newest_void = max(names.voids, default=0)
-        if verdict is Verdict.SPENT:
-            counted = [kind for number, kind in ends.items() if number > newest_void]
-            failures = sum(kind in _FAILURES for kind in counted)
-            promise(failures >= MAX_ATTEMPTS or counted.count(End.EVICTED) >= MAX_EVICTED, f"{job} is not spent")
-        else:
-            kinds = {Verdict.DONE: End.DONE, Verdict.CANCELLED: End.CANCELLED, Verdict.NAN: End.NAN}
-            promise(ends[names.top] is kinds.get(verdict), f"{job}: {verdict}, though its top end says otherwise")
-            promise(names.top > newest_void, f"{job}: {verdict}, though it was requeued")
-
-    def _check_result(self, job: str) -> None:
-        """A done job is marked, and people find its newest result."""
-        top = self.listing(job).top
-        if self.end(job, top).kind is End.DONE:
-            promise(layout.done_marker(EXPERIMENT, job, top) in self.store.inodes, f"{job} is done and not marked")
-            shown = self.store.links.get(layout.result_link(EXPERIMENT, job))
-            promise(shown == folder_name(self.end(job, top)), f"{job}: result shows {shown}, not attempt {top}")
 
 
 def _parts(names: Names) -> tuple[frozenset[int], frozenset[int], frozenset[int]]:

@@ -49,7 +49,7 @@ def past(*kinds: End, claimed: int | None = None, voids: tuple[int, ...] = ()) -
         (past(DONE, voids=(1,)), 2),
         (past(CANCELLED), Verdict.CANCELLED),
         (past(CANCELLED, voids=(1,)), 2),
-        # Cancelled above the top claim: while that end counts nothing is claimed; void, the number is claimed as any other.
+        # Cancelled above the top claim: while that counts nothing is claimed; once void, the number is claimed.
         (past(CANCELLED, claimed=0), Verdict.CANCELLED),
         (past(CANCELLED, claimed=0, voids=(1,)), 1),
         (past(CANCELLED, CANCELLED, claimed=0, voids=(1,)), Verdict.CANCELLED),
@@ -173,7 +173,7 @@ def test_a_verdict_is_final_exactly_where_no_attempt_follows(history: History, p
 )
 def test_the_bounds_are_three_failures_five_evictions_a_hundred_interruptions(
     counted: list[End],
-    expected: bool,  # noqa: FBT001  a parameter of the table
+    expected: bool,
 ) -> None:
     assert is_spent(counted, Policy()) is expected
 
@@ -214,7 +214,7 @@ def test_a_wait_is_nothing_or_from_half_a_minute_to_ten(history: History) -> Non
 
 
 @pytest.mark.parametrize(("kind", "is_left"), [(k, k in {EVICTED, RELEASED, PREEMPTED}) for k in ATTEMPT_ENDS])
-def test_what_an_interrupted_attempt_left_goes_first(kind: End, is_left: bool) -> None:  # noqa: FBT001
+def test_what_an_interrupted_attempt_left_goes_first(kind: End, is_left: bool) -> None:
     assert is_left_over(past(FAILED, kind)) is is_left
     assert not is_left_over(past())
 

@@ -68,7 +68,7 @@ def test_names_that_would_leave_the_root_or_meet_its_own_folder(name: str) -> No
 
 
 @pytest.mark.parametrize(("text", "is_id"), [("lr0-1", True), ("a" * 120, True), ("a" * 121, False), ("a.b", False)])
-def test_a_job_id_has_no_dot_and_an_end(text: str, is_id: bool) -> None:  # noqa: FBT001  a parameter of the table
+def test_a_job_id_has_no_dot_and_an_end(text: str, is_id: bool) -> None:
     assert layout.is_job_id(text) is is_id
 
 

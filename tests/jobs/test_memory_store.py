@@ -64,10 +64,8 @@ def test_a_script_of_requests_has_the_same_replies(tmp_path: Path, kind: str) ->
     assert [stamp.links for stamp in stamps if isinstance(stamp, Stamp)] == [1, 2, 2]
 
 
-@pytest.mark.parametrize(
-    ("fault", "effect"), [(Fault.NO_REPLY, True), (Fault.NO_EFFECT, False), (Fault.HIDDEN, False)]
-)
-def test_faults_hide_what_became_of_a_put(fault: Fault, effect: bool) -> None:  # noqa: FBT001  a table's parameter
+@pytest.mark.parametrize(("fault", "effect"), [(Fault.NO_REPLY, True), (Fault.NO_EFFECT, False), (Fault.HIDDEN, False)])
+def test_faults_hide_what_became_of_a_put(fault: Fault, effect: bool) -> None:
     store = MemoryStore()
     store.answer(Make("a", b""))
     assert store.answer(Put("a", "x"), fault) is Won.UNKNOWN

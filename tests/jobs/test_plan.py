@@ -64,7 +64,11 @@ def test_a_changed_policy_is_an_update_and_the_newest_wins(tmp_path: Path) -> No
     index = read(tmp_path)
     assert index.order == list(IDS)
     assert (index.spec("b-2").priority, index.spec("b-2").max_attempts) == (9, 7)
-    assert [len(path.read_text().splitlines()) for path in sorted((tmp_path / EXPERIMENT / "plan").iterdir())] == [3, 1, 1]
+    assert [len(path.read_text().splitlines()) for path in sorted((tmp_path / EXPERIMENT / "plan").iterdir())] == [
+        3,
+        1,
+        1,
+    ]
     add(tmp_path, "b-2")
     assert read(tmp_path).spec("b-2") == spec("b-2")
 
@@ -97,7 +101,9 @@ def test_a_grid_that_fails_half_way_plans_nothing(tmp_path: Path) -> None:
     assert list((tmp_path / layout.TMP).iterdir()) == []
 
 
-@pytest.mark.parametrize("text", ["\u00e9\u4e2d", "line\nbreak", "a\u2028b\u0085c\x0bd\x1ee", "tab\there", '"quoted\\"'])
+@pytest.mark.parametrize(
+    "text", ["\u00e9\u4e2d", "line\nbreak", "a\u2028b\u0085c\x0bd\x1ee", "tab\there", '"quoted\\"']
+)
 def test_any_text_survives_the_plan(tmp_path: Path, text: str) -> None:
     """Line breaks that only Unicode knows too: a plan has one line a job."""
     odd = JobSpec("odd-1", "call", {"target": "m:f", "params": {text: text}}, {"params.x": text}, notes=text)
@@ -177,7 +183,7 @@ _together: threading.Barrier | None = None
 
 
 def start_together(barrier: threading.Barrier) -> None:
-    global _together  # noqa: PLW0603  a barrier reaches a process only while that is started
+    global _together
     _together = barrier
 
 

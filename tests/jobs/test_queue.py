@@ -30,7 +30,7 @@ ME = Me("me", claim="my/claim", released="my/released", evicted="my/evicted")
 JOB = Job("exp", "job")
 SHARD = layout.log_shard("exp", "job")
 FAILED_TO_ASK = Failed("server away")
-UNREADABLE = [ABSENT, FAILED_TO_ASK, b"", b"{"]
+UNREADABLE: list[Reply] = [ABSENT, FAILED_TO_ASK, b"", b"{"]
 
 
 def claim_of(attempt: int) -> str:
@@ -125,7 +125,14 @@ def test_a_holder_whose_end_does_not_show_is_left_alone(reply: Reply) -> None:
 
 
 def test_a_holder_is_evicted_once_its_sessions_end_was_read() -> None:
-    replies = [claimed_by("other"), ended(End.EVICTED), Won.MINE, ended(End.EVICTED), Won.MINE, ("job.0002",)]
+    replies: list[Reply] = [
+        claimed_by("other"),
+        ended(End.EVICTED),
+        Won.MINE,
+        ended(End.EVICTED),
+        Won.MINE,
+        ("job.0002",),
+    ]
     requests, result = play(HELD, replies)
     assert requests == [
         Read(claim_of(1)),
@@ -139,7 +146,7 @@ def test_a_holder_is_evicted_once_its_sessions_end_was_read() -> None:
 
 
 def test_an_eviction_that_meets_the_holders_own_end_takes_that_for_true() -> None:
-    replies = [claimed_by("other"), ended(End.CLOSED), Won.THEIRS, ended(End.DONE)]
+    replies: list[Reply] = [claimed_by("other"), ended(End.CLOSED), Won.THEIRS, ended(End.DONE)]
     _, result = play(HELD, replies)
     assert skipped(result) == (Why.VERDICT, Verdict.DONE)
     assert result.ends[1].kind is End.DONE
@@ -193,7 +200,7 @@ def test_the_next_attempt_waits_until_the_end_that_an_eviction_met_was_read(repl
 
 def test_every_end_below_is_read_by_name_whether_the_listing_has_it_or_not() -> None:
     late = claim(Names(frozenset({3}), frozenset({3})))
-    replies = [ended(End.FAILED), ended(End.EVICTED), ended(End.FAILED), Won.MINE, ()]
+    replies: list[Reply] = [ended(End.FAILED), ended(End.EVICTED), ended(End.FAILED), Won.MINE, ()]
     requests, result = play(late, replies)
     assert requests[:4] == [Read(end_of(3)), Read(end_of(2)), Read(end_of(1)), Put("my/claim", claim_of(4))]
     assert result == Claimed(JOB, 4, resume_above=0)
@@ -383,7 +390,7 @@ def test_an_end_that_is_not_on_disk_is_neither_shown_nor_marked_and_may_be_put_a
 
 
 def test_a_link_or_marker_that_cannot_be_made_does_not_undo_a_result() -> None:
-    replies = [Won.MINE, None, FAILED_TO_ASK, FAILED_TO_ASK, Won.UNKNOWN, FAILED_TO_ASK]
+    replies: list[Reply] = [Won.MINE, None, FAILED_TO_ASK, FAILED_TO_ASK, Won.UNKNOWN, FAILED_TO_ASK]
     requests, result = play(DONE, replies)
     assert requests == DONE_REQUESTS
     assert result is Published.ACCEPTED
@@ -404,7 +411,19 @@ def test_a_later_result_without_a_folder_removes_the_link_to_an_older_one() -> N
 def test_the_link_shows_the_newest_done_attempt_even_if_that_was_there_first() -> None:
     listing = ("job.0002.end", "job.0002.void", "job.0003.end", "job.0004.end", "job.0004.void", "job.0005.end")
     third = ended(End.DONE, folder="exp/jobs/job/0003-other")
-    replies = [Won.MINE, None, None, listing, ended(End.FAILED), ended(End.EVICTED), third, None, (), Won.MINE, None]
+    replies: list[Reply] = [
+        Won.MINE,
+        None,
+        None,
+        listing,
+        ended(End.FAILED),
+        ended(End.EVICTED),
+        third,
+        None,
+        (),
+        Won.MINE,
+        None,
+    ]
     requests, result = play(DONE, replies)
     assert requests[4:8] == [Read(end_of(5)), Read(end_of(4)), Read(end_of(3)), Point(LINK, "0003-other")]
     assert requests[9] == Put("my/temp", MARKER)
@@ -413,7 +432,16 @@ def test_the_link_shows_the_newest_done_attempt_even_if_that_was_there_first() -
 
 def test_the_link_is_set_again_until_nothing_newer_is_done() -> None:
     newer = [ended(End.DONE, folder=f"exp/jobs/job/{number:04d}-other") for number in (3, 4)]
-    replies = [Won.MINE, None, None, ("job.0003.end",), newer[0], None, ("job.0003.end", "job.0004.end"), newer[1]]
+    replies: list[Reply] = [
+        Won.MINE,
+        None,
+        None,
+        ("job.0003.end",),
+        newer[0],
+        None,
+        ("job.0003.end", "job.0004.end"),
+        newer[1],
+    ]
     requests, _ = play(DONE, [*replies, None, ("job.0004.end",), Won.MINE, None])
     shown = [request.target for request in requests if isinstance(request, Point)]
     assert shown == ["0002-me", "0003-other", "0004-other"]
@@ -421,7 +449,7 @@ def test_the_link_is_set_again_until_nothing_newer_is_done() -> None:
 
 @pytest.mark.parametrize("reply", UNREADABLE)
 def test_a_newer_end_that_cannot_be_read_leaves_the_link_as_it_is(reply: Reply) -> None:
-    replies = [Won.MINE, None, None, ("job.0003.end",), reply, Won.MINE, None]
+    replies: list[Reply] = [Won.MINE, None, None, ("job.0003.end",), reply, Won.MINE, None]
     requests, result = play(DONE, replies)
     assert [request for request in requests if isinstance(request, Point)] == [Point(LINK, "0002-me")]
     assert result is Published.ACCEPTED

@@ -115,7 +115,7 @@ def test_a_claimed_job_whose_lease_is_not_there_is_silent(root: Root) -> None:
 
 
 @pytest.mark.parametrize("is_marked", [True, False])
-def test_a_done_job_is_done_with_its_marker_and_without(root: Root, is_marked: bool) -> None:  # noqa: FBT001
+def test_a_done_job_is_done_with_its_marker_and_without(root: Root, is_marked: bool) -> None:
     root.attempts("a-1", root.session(), End.EVICTED, End.DONE)
     if is_marked:
         root.mark("a-1", 2)

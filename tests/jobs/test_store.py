@@ -91,9 +91,7 @@ def test_a_put_whose_source_is_gone_says_so(store: FolderStore) -> None:
 
 
 @pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EEXIST])
-def test_a_put_whose_reply_was_lost_is_mine(
-    store: FolderStore, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
+def test_a_put_whose_reply_was_lost_is_mine(store: FolderStore, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     source = ticket(store)
     (store.root / "exp").mkdir()
     monkeypatch.setattr(os, "link", failing(number, takes_effect=True))
@@ -268,9 +266,7 @@ def test_a_fit_folder_passes_and_nothing_is_left_in_it(tmp_path: Path) -> None:
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
-def test_a_folder_without_hard_links_is_refused_with_a_remedy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_without_hard_links_is_refused_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "link", failing(errno.EPERM, takes_effect=False))
     with pytest.raises(HostUnfitError, match=r"not permitted; .*hard links \(--root\)"):
         self_test(tmp_path, "token")
@@ -295,7 +291,7 @@ def test_links_that_replace_what_is_there_are_refused(tmp_path: Path, monkeypatc
         real(source, target)
 
     monkeypatch.setattr(os, "link", replace)
-    with pytest.raises(HostUnfitError, match="second link .* not refused"):
+    with pytest.raises(HostUnfitError, match=r"second link .* not refused"):
         self_test(tmp_path, "token")
 
 

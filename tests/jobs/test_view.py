@@ -101,7 +101,9 @@ def test_strangers_in_the_folders_are_left_alone(root: Root, view: ExperimentVie
     assert set(view.names) == {"a-1", "b-2", "c-3"}
 
 
-def test_a_listing_is_trusted_only_once_its_folder_has_stood_still(root: Root, view: ExperimentView, clock: Clock) -> None:
+def test_a_listing_is_trusted_only_once_its_folder_has_stood_still(
+    root: Root, view: ExperimentView, clock: Clock
+) -> None:
     root.claim("a-1", 1, root.session())
     shard = layout.log_shard(EXPERIMENT, "a-1")
     asked = view.store
@@ -155,6 +157,16 @@ def test_a_marker_counts_for_the_top_attempt_and_while_it_is_not_void(root: Root
     root.mark("a-1", 3)
     view.refresh()
     assert view.has_marker("a-1")
+
+
+def test_a_marker_below_a_newer_claim_says_nothing(root: Root, view: ExperimentView) -> None:
+    """The void that let the newer attempt be claimed may show late."""
+    who = root.session()
+    root.attempts("a-1", who, End.DONE)
+    root.mark("a-1", 1)
+    root.claim("a-1", 2, who)
+    view.refresh()
+    assert not view.has_marker("a-1")
 
 
 def test_what_a_worker_knows_of_its_own_doing_is_merged(root: Root, view: ExperimentView) -> None:

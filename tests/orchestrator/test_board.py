@@ -1,0 +1,325 @@
+"""The board of `orchestrator.picking`: what to expect of a job, in which order to try, and what claims teach."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jobs import layout
+from jobs.claims import NOTHING, History, Names, Policy, Verdict
+from jobs.queue import Claim, Claimed, Job, Skipped, Why
+from jobs.records import Claimer, End, EndRecord
+from jobs.store import carry_out
+from jobs.view import policy_of
+from orchestrator.picking import Board, Mine, Outlook
+from tests.jobs.registers import EXPERIMENT, Root, me, spec
+
+NOBODY = Mine(frozenset(), frozenset())
+
+
+class Clock:
+    """Seconds that pass when they are told to."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    return Root(tmp_path)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def board(root: Root, clock: Clock) -> Board:
+    return Board(root.path, root.store, random.Random(0), clock)
+
+
+def outlook(board: Board, job: str = "a-1", mine: Mine = NOBODY) -> Outlook:
+    return board.outlook(EXPERIMENT, job, mine)
+
+
+def try_claim(root: Root, board: Board, who: Claimer, job: str = "a-1", **more: Any) -> Claimed | Skipped:
+    """Claim as a worker does, and learn from it."""
+    view = board.views[EXPERIMENT]
+    policy = policy_of(view.plan.lines[job])[0]
+    names, known = view.names.get(job, NOTHING), view.ends.get(job, {})
+
+    def may_run(history: History) -> bool:
+        return board.is_backoff_over(EXPERIMENT, job, history)
+
+    claim = Claim(me(who, **more), Job(EXPERIMENT, job, policy), names, known, may_run)
+    outcome: Claimed | Skipped = carry_out(claim, root.store)
+    if isinstance(outcome, Skipped):
+        board.learn(outcome)
+    return outcome
+
+
+# --- what to expect of a job ----------------------------------------------------------------------------------------
+
+
+def test_a_job_that_nobody_tried_is_ready(root: Root, board: Board) -> None:
+    root.plan("a-1")
+    assert board.refresh()
+    assert outlook(board) is Outlook.READY
+    assert board.is_worth_staying(NOBODY)
+
+
+def test_a_claim_of_my_own_is_ready_again_unless_i_run_it(root: Root, board: Board) -> None:
+    root.plan("a-1")
+    mine = root.session()
+    root.claim("a-1", 1, mine)
+    board.refresh()
+    sids = frozenset({"lost", mine.sid})
+    assert outlook(board, mine=Mine(sids, frozenset({(EXPERIMENT, "a-1", 1)}))) is Outlook.LATER
+    assert outlook(board, mine=Mine(sids, frozenset({("other", "a-1", 1)}))) is Outlook.READY
+    assert outlook(board, mine=Mine(frozenset(), frozenset())) is Outlook.LATER
+
+
+@pytest.mark.parametrize("is_marked", [True, False])
+def test_a_done_job_is_never_to_be_run(root: Root, board: Board, is_marked: bool) -> None:
+    root.plan("a-1")
+    root.attempts("a-1", root.session(), End.DONE)
+    if is_marked:
+        root.mark("a-1", 1)
+    board.refresh()
+    # Without the marker the end has to be read first, which a claim does.
+    assert outlook(board) is (Outlook.NEVER if is_marked else Outlook.READY)
+    outcome = try_claim(root, board, root.session())
+    assert isinstance(outcome, Skipped)
+    assert outcome.verdict is Verdict.DONE
+    assert outlook(board) is Outlook.NEVER
+    assert not board.is_worth_staying(NOBODY)
+    assert board.candidates(NOBODY) == []
+
+
+@pytest.mark.parametrize("kinds", [[End.NAN], [End.CANCELLED], [End.FAILED] * 3, [End.EVICTED] * 5])
+def test_a_job_that_is_final_and_read_keeps_no_worker(root: Root, board: Board, kinds: list[End]) -> None:
+    root.plan("a-1")
+    root.attempts("a-1", root.session(), *kinds)
+    board.refresh()
+    assert isinstance(try_claim(root, board, root.session()), Skipped)
+    assert outlook(board) is Outlook.NEVER
+    assert not board.is_worth_staying(NOBODY)
+
+
+def test_a_requeue_makes_a_final_job_ready_again(root: Root, board: Board) -> None:
+    root.plan("a-1")
+    root.attempts("a-1", root.session(), End.DONE)
+    root.mark("a-1", 1)
+    board.refresh()
+    seen = [outlook(board)]
+    root.void("a-1", 1, fresh=True)
+    assert board.refresh()
+    assert [*seen, outlook(board)] == [Outlook.NEVER, Outlook.READY]
+    assert try_claim(root, board, root.session()) == Claimed(Job(EXPERIMENT, "a-1"), 2, resume_above=1)
+
+
+def test_what_this_worker_can_never_run_is_left_alone(root: Root, board: Board) -> None:
+    root.plan("a-1", "b-2")
+    board.refresh()
+    board.unfit[EXPERIMENT, "a-1"] = "needs 8 GPUs"
+    assert [outlook(board, job) for job in ("a-1", "b-2")] == [Outlook.NEVER, Outlook.READY]
+
+
+def test_the_same_job_in_two_experiments_is_two_jobs(root: Root, board: Board) -> None:
+    other = Root(root.path, "other", root.count)
+    root.plan("a-1")
+    other.plan("a-1")
+    root.attempts("a-1", root.session(), End.DONE)
+    root.mark("a-1", 1)
+    board.refresh()
+    assert board.candidates(NOBODY) == [("other", "a-1")]
+
+
+# --- jobs that need others ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def chain(root: Root) -> Root:
+    root.plan(spec("a-1"), spec("b-2", needs=("a-1",)), spec("c-3", needs=("b-2",)))
+    return root
+
+
+def chain_outlook(board: Board) -> list[Outlook]:
+    board.refresh()
+    return [outlook(board, job) for job in ("a-1", "b-2", "c-3")]
+
+
+def test_a_job_waits_for_what_it_needs(chain: Root, board: Board) -> None:
+    assert chain_outlook(board) == [Outlook.READY, Outlook.LATER, Outlook.LATER]
+    assert board.candidates(NOBODY) == [(EXPERIMENT, "a-1")]
+    chain.attempts("a-1", chain.session(), End.DONE)
+    chain.mark("a-1", 1)
+    assert chain_outlook(board) == [Outlook.NEVER, Outlook.READY, Outlook.LATER]
+
+
+@pytest.mark.parametrize("kind", [End.NAN, End.CANCELLED])
+def test_nobody_waits_for_what_will_not_come(chain: Root, board: Board, kind: End) -> None:
+    chain.attempts("a-1", chain.session(), kind)
+    board.refresh()
+    try_claim(chain, board, chain.session())
+    assert chain_outlook(board) == [Outlook.NEVER] * 3
+    assert not board.is_worth_staying(NOBODY)
+
+
+def test_nobody_waits_for_a_tried_job_whose_own_need_will_not_come(chain: Root, board: Board) -> None:
+    who = chain.session()
+    chain.attempts("a-1", who, End.DONE)
+    chain.attempts("b-2", who, End.RELEASED)
+    chain.void("a-1", 1)
+    chain.end("a-1", 2, End.CANCELLED)
+    board.refresh()
+    try_claim(chain, board, chain.session())
+    board.views[EXPERIMENT].keep_end("b-2", 1, EndRecord(End.RELEASED, {}))
+    assert chain_outlook(board) == [Outlook.NEVER] * 3
+
+
+def test_a_need_that_was_requeued_is_waited_for(chain: Root, board: Board) -> None:
+    chain.attempts("a-1", chain.session(), End.DONE)
+    chain.mark("a-1", 1)
+    assert chain_outlook(board)[1] is Outlook.READY
+    chain.void("a-1", 1)
+    assert chain_outlook(board)[:2] == [Outlook.READY, Outlook.LATER]
+
+
+# --- in which order -------------------------------------------------------------------------------------------------
+
+
+def test_priority_first_then_what_was_left_then_the_plan(root: Root, board: Board) -> None:
+    plain = [f"plain-{number}" for number in range(9)]
+    root.plan(*plain, spec("late-1", priority=-5), "left-1", "open-1", spec("urgent-1", priority=5))
+    who = root.session()
+    root.attempts("left-1", who, End.EVICTED)
+    root.claim("open-1", 1, who)
+    board.refresh()
+    board.ended.add(who.sid)
+    board.views[EXPERIMENT].keep_end("left-1", 1, EndRecord(End.EVICTED, {}))
+    order = [job for _, job in board.candidates(NOBODY)]
+    assert order[0] == "urgent-1"
+    assert set(order[1:3]) == {"left-1", "open-1"}
+    assert set(order[3:-1]) == set(plain)
+    assert order[-1] == "late-1"
+
+
+def test_workers_with_other_luck_start_elsewhere(root: Root) -> None:
+    root.plan(*(f"job-{number:03d}" for number in range(200)))
+    orders = []
+    for seed in range(2):
+        board = Board(root.path, root.store, random.Random(seed))
+        board.refresh()
+        orders.append(board.candidates(NOBODY))
+    assert sorted(orders[0]) == sorted(orders[1])
+    assert orders[0][:3] != orders[1][:3]
+
+
+# --- what a claim that came to nothing teaches ----------------------------------------------------------------------
+
+
+def test_a_failed_job_is_left_alone_until_its_back_off_is_over(root: Root, board: Board, clock: Clock) -> None:
+    root.plan("a-1")
+    who, mine = root.session(), root.session()
+    for failures, seconds in ((1, 30), (2, 60)):
+        root.attempts("a-1", who, End.FAILED, after=failures - 1)
+        board.refresh()
+        outcome = try_claim(root, board, mine)
+        assert isinstance(outcome, Skipped)
+        assert outcome.why is Why.BACKOFF
+        # Counted from when this worker first saw the end, whatever it asks in between.
+        clock.now += seconds - 1
+        assert outlook(board) is Outlook.LATER
+        assert isinstance(try_claim(root, board, mine), Skipped)
+        clock.now += 1
+        assert board.candidates(NOBODY) == [(EXPERIMENT, "a-1")]
+    assert try_claim(root, board, mine) == Claimed(Job(EXPERIMENT, "a-1"), 3, resume_above=0)
+
+
+@pytest.mark.parametrize("kind", [End.EVICTED, End.PREEMPTED, End.RELEASED])
+def test_an_interrupted_job_needs_no_back_off(root: Root, board: Board, kind: End) -> None:
+    root.plan("a-1")
+    root.attempts("a-1", root.session(), kind)
+    board.refresh()
+    assert try_claim(root, board, root.session()) == Claimed(Job(EXPERIMENT, "a-1"), 2, resume_above=0)
+
+
+def test_a_lost_claim_is_known_and_its_holder_is_read_by_the_next_look(root: Root, board: Board) -> None:
+    root.plan("a-1")
+    board.refresh()
+    winner, mine = root.session(), root.session()
+    root.claim("a-1", 1, winner)
+    outcome = try_claim(root, board, mine)
+    assert isinstance(outcome, Skipped)
+    assert outcome.why is Why.LOST
+    assert board.views[EXPERIMENT].names["a-1"] == Names(claims=frozenset({1}))
+    assert outlook(board) is Outlook.LATER
+    board.refresh()
+    assert board.open_claims() == {winner.sid: winner}
+
+
+def test_a_claim_of_unknown_outcome_is_not_taken_for_one(root: Root, board: Board, clock: Clock) -> None:
+    """It may never have been made: then nobody would ever be seen to hold it, and the job would be lost here."""
+    root.plan("a-1")
+    board.refresh()
+    board.learn(Skipped(Job(EXPERIMENT, "a-1"), Why.UNKNOWN, 1))
+    assert board.views[EXPERIMENT].names["a-1"] == NOTHING
+    tried = {(EXPERIMENT, "a-1", 1)}
+    outcome = try_claim(root, board, root.session(), tried=tried)
+    assert isinstance(outcome, Skipped)
+    assert outcome.why is Why.TRIED
+    assert outlook(board) is Outlook.LATER
+    clock.now += 2
+    assert isinstance(try_claim(root, board, root.session()), Claimed)
+
+
+def test_what_is_held_is_not_asked_again_at_once(root: Root, board: Board, clock: Clock) -> None:
+    root.plan("a-1")
+    other = root.session()
+    root.claim("a-1", 1, other)
+    board.refresh()
+    board.ended.add(other.sid)  # so it was told, yet its end does not show here
+    outcome = try_claim(root, board, root.session())
+    assert isinstance(outcome, Skipped)
+    assert outcome.why is Why.RUNNING
+    seen = [outlook(board)]
+    clock.now += 2
+    assert [*seen, outlook(board)] == [Outlook.LATER, Outlook.READY]
+
+
+def test_ends_that_were_read_are_kept(root: Root, board: Board) -> None:
+    root.plan("a-1")
+    root.attempts("a-1", root.session(), End.EVICTED, End.NAN)
+    board.refresh()
+    try_claim(root, board, root.session())
+    assert board.history(EXPERIMENT, "a-1") == History(2, {1: End.EVICTED, 2: End.NAN})
+    (root.path / layout.end(EXPERIMENT, "a-1", 2)).unlink()
+    outcome = try_claim(root, board, root.session())
+    assert isinstance(outcome, Skipped)
+    assert outcome.verdict is Verdict.NAN
+
+
+def test_a_claim_that_is_none_is_left_to_whoever_wrote_it(root: Root, board: Board) -> None:
+    root.plan("a-1")
+    root.record(b"garbage", layout.claim(EXPERIMENT, "a-1", 1))
+    board.refresh()
+    assert outlook(board) is Outlook.LATER
+    assert board.open_claims() == {}
+
+
+def test_the_budget_of_the_plan_decides(root: Root, board: Board) -> None:
+    root.plan(spec("a-1", max_attempts=1))
+    root.attempts("a-1", root.session(), End.FAILED)
+    board.refresh()
+    outcome = try_claim(root, board, root.session())
+    assert isinstance(outcome, Skipped)
+    assert (outcome.verdict, outcome.job.policy) == (Verdict.SPENT, Policy(1))
+    assert outlook(board) is Outlook.NEVER
