@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs import layout
 from jobs.errors import HostUnfitError
+from jobs.fitness import unfit
 from jobs.spec import JobSpec, parse_plan_line, plan_line
-from jobs.store import Failed, FolderStore, List, Put, Read, Sync, Won, unfit
+from jobs.store import Failed, FolderStore, List, Put, Read, Sync, Won
 
 _PUT_TRIES = 100
+_PAUSE_SECONDS = 0.2  # between tries while the folder does not say what became of a put
 
 
 @dataclass(slots=True)
@@ -107,9 +110,12 @@ def add_to_plan(root: Path, experiment: str, jobs: Callable[[], Iterator[JobSpec
             change = _write_change(root / temp if not dry_run else None, index, jobs())
             if dry_run or not (change.new or change.updated):
                 return change
-            if store.answer(Put(temp, layout.plan_file(experiment, index.files + 1))) is Won.MINE:
+            won = store.answer(Put(temp, layout.plan_file(experiment, index.files + 1)))
+            if won is Won.MINE:
                 _settle(store, experiment)
                 return change
+            if won is not Won.THEIRS:
+                time.sleep(_PAUSE_SECONDS)
         except OSError as error:
             raise unfit(error) from error
         finally:

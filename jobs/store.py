@@ -8,10 +8,8 @@ at a time, with any reply that a real folder might give.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import os
-import stat
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +17,8 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Final, Generic, Protocol, TypeVar
 
-from jobs.errors import HostUnfitError
+from jobs.fitness import sync_folder, unfit
+from jobs.statx import force_sync
 
 # --- requests: paths are relative to the root -----------------------------------------------------------------------
 
@@ -322,117 +321,3 @@ class FolderStore:
         temporary = f"{link}.{os.urandom(6).hex()}"
         os.symlink(target, temporary)  # noqa: PTH211
         os.replace(temporary, link)  # noqa: PTH105
-
-
-def unfit(error: OSError) -> HostUnfitError:
-    """The one-line error for a folder that will not do."""
-    where = error.filename2 or error.filename or "the root"
-    return HostUnfitError(
-        f"{where}: {error.strerror or error}", "give a root where you may write and that knows hard links (--root)"
-    )
-
-
-def sync_folder(path: str) -> None:
-    """Put the names in a folder on disk."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-# --- statx: Python 3.11 has none ------------------------------------------------------------------------------------
-
-_AT_EMPTY_PATH: Final = 0x1000
-_AT_STATX_FORCE_SYNC: Final = 0x2000
-_STATX_BASIC: Final = 0x7FF
-
-
-class _Time(ctypes.Structure):
-    _fields_ = (("seconds", ctypes.c_int64), ("nanoseconds", ctypes.c_uint32), ("_", ctypes.c_int32))
-
-
-class _Statx(ctypes.Structure):
-    _fields_ = (
-        ("mask", ctypes.c_uint32),
-        ("blksize", ctypes.c_uint32),
-        ("attributes", ctypes.c_uint64),
-        ("nlink", ctypes.c_uint32),
-        ("uid", ctypes.c_uint32),
-        ("gid", ctypes.c_uint32),
-        ("mode", ctypes.c_uint16),
-        ("_pad", ctypes.c_uint16),
-        ("ino", ctypes.c_uint64),
-        ("size", ctypes.c_uint64),
-        ("blocks", ctypes.c_uint64),
-        ("attributes_mask", ctypes.c_uint64),
-        ("atime", _Time),
-        ("btime", _Time),
-        ("ctime", _Time),
-        ("mtime", _Time),
-        ("_rest", ctypes.c_uint64 * 24),
-    )
-
-
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def force_sync(path: str) -> Stamp:
-    """A file's or folder's state as its server sees it now: opened, then statx with AT_STATX_FORCE_SYNC.
-
-    Raises:
-        OSError: as open() and statx() do.
-    """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    try:
-        seen = _Statx()
-        flags = _AT_EMPTY_PATH | _AT_STATX_FORCE_SYNC
-        if _libc.statx(descriptor, b"", flags, _STATX_BASIC, ctypes.byref(seen)) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number), path)
-    finally:
-        os.close(descriptor)
-    return Stamp(seen.ino, _nanoseconds(seen.mtime), _nanoseconds(seen.ctime), seen.nlink)
-
-
-def _nanoseconds(when: _Time) -> int:
-    return int(when.seconds) * 1_000_000_000 + int(when.nanoseconds)
-
-
-# --- is the folder fit? ---------------------------------------------------------------------------------------------
-
-
-def self_test(root: Path, token: str) -> None:
-    """Find out whether `root` can carry the protocol: exclusive create, hard link, EEXIST, one inode, fsync.
-
-    Raises:
-        HostUnfitError: it cannot.
-    """
-    folder = root / ".orch" / "tmp"
-    first, second = folder / f"cmd.{token}.a", folder / f"cmd.{token}.b"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _try_links(first, second)
-        sync_folder(str(folder))
-    except OSError as error:
-        raise unfit(error) from error
-    finally:
-        for path in (first, second):
-            with contextlib.suppress(OSError):
-                path.unlink()
-
-
-def _try_links(first: Path, second: Path) -> None:
-    descriptor = os.open(first, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-    os.fsync(descriptor)
-    os.close(descriptor)
-    second.hardlink_to(first)
-    try:
-        second.hardlink_to(first)
-    except FileExistsError:
-        pass
-    else:
-        raise OSError(errno.EOPNOTSUPP, "a second link to one name was not refused", str(second))
-    one, two = first.stat(), second.stat()
-    if one.st_ino != two.st_ino or one.st_nlink != 2 or not stat.S_ISREG(one.st_mode):
-        raise OSError(errno.EOPNOTSUPP, "hard links do not share one inode", str(second))

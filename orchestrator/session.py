@@ -12,6 +12,7 @@ from filelock import SoftFileLease
 
 from jobs import layout
 from jobs.errors import HostUnfitError, InputError
+from jobs.fitness import unfit
 from jobs.process import claimer
 from jobs.queue import Me
 from jobs.records import Claimer
@@ -26,7 +27,7 @@ from jobs.sessions import (
     encode_note,
     tickets,
 )
-from jobs.store import Failed, FolderStore, carry_out, unfit
+from jobs.store import Failed, FolderStore, carry_out
 
 # Longer than any run: filelock's own expiry is not used, and its refresh loop gives up after this time without a write.
 _NEVER_SECONDS: Final = 86_400.0

@@ -17,11 +17,12 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
+from jobs.fitness import self_test
 from jobs.plan import experiments
 from jobs.queue import Claimed
 from jobs.records import End
 from jobs.sessions import Standing, poll_seconds
-from jobs.store import FolderStore, self_test
+from jobs.store import FolderStore
 from orchestrator.attempt import Attempt, Ending
 from orchestrator.claiming import Claiming
 from orchestrator.ends import Ends
@@ -86,7 +87,6 @@ class Worker:
         self.pause = _SHORTEST_PAUSE
         self.due: dict[str, float] = {}
         self.noted = 0.0
-        self.said_done = 0
 
     # --- from start to end ------------------------------------------------------------------------------------------
 
@@ -111,10 +111,13 @@ class Worker:
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
-        """SIGINT and SIGTERM drain; a second one stops now."""
+        """SIGINT, SIGTERM and a lost terminal drain; a second one stops now."""
         self._wake_in, self._wake_out = os.pipe()
         os.set_blocking(self._wake_out, False)
-        before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup means: stay when the terminal goes
+            numbers.append(signal.SIGHUP)
+        before = {number: signal.signal(number, self._on_signal) for number in numbers}
         try:
             yield
         finally:
@@ -246,10 +249,10 @@ class Worker:
 
     def _say_tally(self) -> None:
         """Short jobs are not told one by one: say now and then how many there were."""
-        done = self.ends.counts.get(End.DONE, 0)
-        if done > self.said_done:
+        if self.ends.untold:
+            done = self.ends.counts.get(End.DONE, 0)
             self.place.say(f"{done} done by this worker, {len(self.queue)} in view")
-        self.said_done = done
+        self.ends.untold = 0
 
     def _note(self) -> dict[str, Any]:
         who = self.place.session.claimer

@@ -3,8 +3,6 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -27,13 +25,9 @@ from jobs.store import (
     Unlink,
     Won,
     carry_out,
-    force_sync,
-    self_test,
-    sync_folder,
 )
 from tests.jobs.full_disk import full_disk
-
-Link = Callable[[str, str], None]
+from tests.jobs.lost_links import failing
 
 
 @pytest.fixture
@@ -45,22 +39,6 @@ def ticket(store: FolderStore, name: str = "a", data: bytes = b"mine") -> str:
     path = f".orch/tmp/{name}"
     assert store.answer(Make(path, data)) is None
     return path
-
-
-def failing(number: int, *, takes_effect: bool, times: int = 1) -> Link:
-    """A link() that raises the first few times; with effect its reply is what gets lost."""
-    real, left = os.link, [times]
-
-    def link(source: str, target: str) -> None:
-        if not left[0]:
-            real(source, target)
-            return
-        left[0] -= 1
-        if takes_effect:
-            real(source, target)
-        raise OSError(number, os.strerror(number), source, None, target)
-
-    return link
 
 
 # --- put ------------------------------------------------------------------------------------------------------------
@@ -218,17 +196,6 @@ def test_a_look_agrees_with_stat_and_is_stamped_by_the_lookers_clock(tmp_path: P
     assert stamp == Stamp(stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns, 2, 10.0, 10.5)
 
 
-def test_the_look_at_the_server_itself_agrees_with_stat_for_files_and_folders(tmp_path: Path) -> None:
-    old = tmp_path / "old"
-    old.write_bytes(b"")
-    os.utime(old, ns=(0, 1_234_567_890_123_456_789))
-    for path in (tmp_path, old):
-        stat, stamp = path.stat(), force_sync(str(path))
-        assert (stamp.inode, stamp.mtime_ns, stamp.ctime_ns) == (stat.st_ino, stat.st_mtime_ns, stat.st_ctime_ns)
-        assert stamp.links == stat.st_nlink
-    assert force_sync(str(old)).mtime_ns == 1_234_567_890_123_456_789
-
-
 def test_unlinking_may_be_repeated(store: FolderStore) -> None:
     source = ticket(store)
     assert [store.answer(Unlink(source)) for _ in range(2)] == [None, None]
@@ -248,73 +215,10 @@ def test_the_result_link_is_replaced_whole_and_may_be_removed(store: FolderStore
 def test_syncing_a_folder_that_is_there(store: FolderStore) -> None:
     (store.root / "exp").mkdir()
     assert store.answer(Sync("exp")) is None
-    with pytest.raises(FileNotFoundError):
-        sync_folder(str(store.root / "no"))
+    assert isinstance(store.answer(Sync("no")), Failed)
 
 
 def test_an_operation_is_carried_out_to_its_result(store: FolderStore) -> None:
     assert carry_out(LookAtOwn("ab"), store) is Standing.GOOD
     store.answer(Put(ticket(store), ".orch/sessions/ab.end"))
     assert carry_out(LookAtOwn("ab"), store) is Standing.LOST
-
-
-# --- is the folder fit? ---------------------------------------------------------------------------------------------
-
-
-def test_a_fit_folder_passes_and_nothing_is_left_in_it(tmp_path: Path) -> None:
-    self_test(tmp_path / "new" / "root", "token")
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
-
-
-def test_a_folder_without_hard_links_is_refused_with_a_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "link", failing(errno.EPERM, takes_effect=False))
-    with pytest.raises(HostUnfitError, match=r"not permitted; .*hard links \(--root\)"):
-        self_test(tmp_path, "token")
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
-
-
-def test_links_that_are_copies_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def copy(source: Path, target: Path) -> None:
-        with open(target, "xb") as file:  # noqa: PTH123
-            file.write(Path(source).read_bytes())
-
-    monkeypatch.setattr(os, "link", copy)
-    with pytest.raises(HostUnfitError, match="do not share one inode"):
-        self_test(tmp_path, "token")
-
-
-def test_links_that_replace_what_is_there_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = os.link
-
-    def replace(source: str, target: str) -> None:
-        Path(target).unlink(missing_ok=True)
-        real(source, target)
-
-    monkeypatch.setattr(os, "link", replace)
-    with pytest.raises(HostUnfitError, match=r"second link .* not refused"):
-        self_test(tmp_path, "token")
-
-
-def test_a_place_where_nothing_can_be_written_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").write_bytes(b"")
-    for root in (tmp_path / "file", tmp_path / "file" / "below", Path("/sys/orch-test")):
-        with pytest.raises(HostUnfitError, match="--root"):
-            self_test(root, "token")
-
-
-@pytest.mark.skipif(
-    os.geteuid() != 0 or not shutil.which("mkfs.vfat") or "vfat" not in Path("/proc/filesystems").read_text(),
-    reason="needs root, mkfs.vfat and a kernel that knows vfat",
-)
-def test_a_real_file_system_without_hard_links_is_refused(tmp_path: Path) -> None:
-    image, mount = tmp_path / "image", tmp_path / "mount"
-    mount.mkdir()
-    with image.open("wb") as file:
-        file.truncate(1 << 20)
-    subprocess.run(["mkfs.vfat", image], check=True, capture_output=True)
-    subprocess.run(["mount", "-o", "loop", image, mount], check=True)
-    try:
-        with pytest.raises(HostUnfitError, match="hard links"):
-            self_test(mount, "token")
-    finally:
-        subprocess.run(["umount", mount], check=True)

@@ -1,0 +1,64 @@
+"""Whether a folder can carry the protocol, and what to say of one that cannot."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from pathlib import Path
+
+from jobs.errors import HostUnfitError
+
+
+def unfit(error: OSError) -> HostUnfitError:
+    """The one-line error for a folder that will not do."""
+    where = error.filename2 or error.filename or "the root"
+    return HostUnfitError(
+        f"{where}: {error.strerror or error}", "give a root where you may write and that knows hard links (--root)"
+    )
+
+
+def sync_folder(path: str) -> None:
+    """Put the names in a folder on disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def self_test(root: Path, token: str) -> None:
+    """Find out whether `root` can carry the protocol: exclusive create, hard link, EEXIST, one inode, fsync.
+
+    Raises:
+        HostUnfitError: it cannot.
+    """
+    folder = root / ".orch" / "tmp"
+    first, second = folder / f"cmd.{token}.a", folder / f"cmd.{token}.b"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _try_links(first, second)
+        sync_folder(str(folder))
+    except OSError as error:
+        raise unfit(error) from error
+    finally:
+        for path in (first, second):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _try_links(first: Path, second: Path) -> None:
+    descriptor = os.open(first, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    os.fsync(descriptor)
+    os.close(descriptor)
+    second.hardlink_to(first)
+    try:
+        second.hardlink_to(first)
+    except FileExistsError:
+        pass
+    else:
+        raise OSError(errno.EOPNOTSUPP, "a second link to one name was not refused", str(second))
+    one, two = first.stat(), second.stat()
+    if one.st_ino != two.st_ino or one.st_nlink != 2 or not stat.S_ISREG(one.st_mode):
+        raise OSError(errno.EOPNOTSUPP, "hard links do not share one inode", str(second))
