@@ -6,17 +6,17 @@ BIN := $(VENV)/bin
 
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --upgrade pip
-	$(BIN)/pip install --quiet torchvision
+	$(BIN)/pip install -qq --upgrade pip
+	$(BIN)/pip install -qq torchvision
 	touch $@
 
 # torchvision first: it pins the torch that fits it, and every later step finds both in place.
 $(VENV)/.installed: $(VENV)/.made setup.cfg pyproject.toml
-	$(BIN)/pip install --quiet --editable .
+	$(BIN)/pip install -qq --editable .
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/pip install --quiet --editable '.[dev]'
+	$(BIN)/pip install -qq --editable '.[dev]'
 	touch $@
 
 demo: $(VENV)/.installed

@@ -95,6 +95,15 @@ class RunnerProcess:
             process_group=0,
         )
         self._death_notice = os.pidfd_open(self.process.pid)
+        # Of the runner's group, and ends it when the worker is gone: should a function hold the interpreter's lock
+        # then, the runner cannot see to that itself. The second is the runner's, to end a program's group too.
+        self._guard = subprocess.Popen(
+            ["sh", "-c", "read -r _; sleep 1; kill -KILL 0"],  # noqa: S607  the system's own
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            process_group=self.process.pid,
+        )
         os.close(their_commands)
         os.close(their_replies)
         os.set_blocking(self.replies, False)
@@ -148,6 +157,7 @@ class RunnerProcess:
                 if event["event"] == "started":
                     self.group = event["group"]
                 else:
+                    self.group = None  # ended with its attempt: the number may be another's soon
                     yield event
         yield self._death()
 
@@ -172,6 +182,7 @@ class RunnerProcess:
             self.process.wait(_FAREWELL_SECONDS)
         self.kill()
         self.process.wait()
+        self._guard.communicate()
         os.close(self._death_notice)
         os.close(self.replies)
         self._output.close()

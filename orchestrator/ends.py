@@ -24,6 +24,7 @@ class Ends:
 
     Attributes:
         counts: ends that were accepted, by kind.
+        untold: how many ends were too small to be told one by one.
         final_failures: jobs that this worker ran and that failed for good.
         broken: experiments that it stopped claiming.
         first_errors: the errors that an experiment began with here; None once an end was of another kind.
@@ -32,6 +33,7 @@ class Ends:
     place: Place
     outbox: Outbox
     counts: dict[End, int] = field(default_factory=dict)
+    untold: int = 0
     final_failures: list[str] = field(default_factory=list)
     broken: list[str] = field(default_factory=list)
     first_errors: dict[str, list[str] | None] = field(default_factory=dict)
@@ -81,7 +83,9 @@ class Ends:
             view.done.setdefault(pending.job, set()).add(pending.attempt)
         self.counts[kind] = self.counts.get(kind, 0) + 1
         self._mind_the_breaker(pending.experiment, kind, str(body.get("error", "")))
-        if kind is not End.DONE or pending.folder:
+        if kind is End.DONE and not pending.folder:
+            self.untold += 1
+        else:
             self.place.say(f"{kind.value} {name}" + (f": {body['error']}" if body.get("error") else ""))
         history = self.place.board.history(pending.experiment, pending.job)
         policy = policy_of(view.plan.lines[pending.job])[0]

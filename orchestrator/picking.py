@@ -65,7 +65,11 @@ class Board:
     def refresh(self) -> bool:
         """List again what may have changed; whether anything did."""
         changed = False
-        for name in experiments(self.root):
+        try:
+            names = experiments(self.root)
+        except OSError:  # it cannot be listed now: what is known stays
+            names = list(self.views)
+        for name in names:
             if name not in self.views:
                 self.views[name] = ExperimentView(self.store, name, self.clock)
             changed |= self.views[name].refresh()

@@ -9,6 +9,7 @@ from jobs import layout
 from jobs.errors import InputError
 from jobs.plan import experiments
 from jobs.snapshot import snapshot
+from orchestrator.status import unreadable
 
 
 def write_reports(root: Path, experiment: str | None) -> Iterator[str]:
@@ -16,8 +17,12 @@ def write_reports(root: Path, experiment: str | None) -> Iterator[str]:
 
     Raises:
         InputError: there is no such experiment, or none at all.
+        HostUnfitError: the root cannot be read.
     """
-    there = experiments(root)
+    try:
+        there = experiments(root)
+    except OSError as error:
+        raise unreadable(root, error) from error
     if not there:
         raise InputError(f"nothing is planned in {root}", "start with orch plan, then orch worker")
     if experiment is not None and experiment not in there:

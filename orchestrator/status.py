@@ -28,9 +28,15 @@ def as_document(root: Path) -> Document:
     """
     try:
         seen = snapshot(root)
-    except PermissionError as error:
-        raise HostUnfitError(f"{error.filename}: {error.strerror}", "give a root that you may read (--root)") from error
+    except OSError as error:
+        raise unreadable(root, error) from error
     return {"schema": 1, "experiments": [_experiment(root, state, seen) for state in seen.experiments]}
+
+
+def unreadable(root: Path, error: OSError) -> HostUnfitError:
+    """The one-line error for a root that cannot be read."""
+    where = error.filename or root
+    return HostUnfitError(f"{where}: {error.strerror or error}", "give a root that you can read (--root)")
 
 
 def _experiment(root: Path, state: ExperimentState, seen: Snapshot) -> Document:
@@ -60,6 +66,7 @@ def _worker(session: SessionState, experiment: str) -> Document:
         "jobs": [job for job in note.get("jobs", []) if job.get("experiment") == experiment],
         "silent_seconds": None if math.isinf(silent) else round(silent, 1),
         "is_silent": session.is_silent,
+        "is_own_clock": session.is_own_clock,
         "waits_for": note.get("waits_for", []),
     }
 
@@ -79,7 +86,7 @@ def _failure(root: Path, job: JobState) -> Document:
 
 
 def _eta(root: Path, state: ExperimentState, workers: list[Document]) -> float | None:
-    """Seconds until all is done, from a sample of end records; None where nothing is done or nobody works."""
+    """Seconds until all is done, from a sample of end records or what running jobs expect; None where neither tells."""
     waiting = state.counts["waiting"] + state.counts["silent"]
     running = [job for worker in workers for job in worker["jobs"] if not worker["is_silent"]]
     left = [_left(job) for job in running]
@@ -87,6 +94,9 @@ def _eta(root: Path, state: ExperimentState, workers: list[Document]) -> float |
         known = [seconds for seconds in left if seconds is not None]
         return round(max(known), 1) if known else (0.0 if not running else None)
     seconds = _mean_seconds(root, state)
+    if seconds is None:
+        whole = [job["seconds"] + rest for job, rest in zip(running, left, strict=True) if rest is not None]
+        seconds = sum(whole) / len(whole) if whole else None
     places = sum(max(1, len(worker["gpus"]) or worker["slots"] or 1) for worker in workers if not worker["is_silent"])
     if seconds is None or not places:
         return None
@@ -139,6 +149,7 @@ def _render(experiment: Document) -> str:
     for worker in experiment["workers"]:
         gpus = "GPU " + ",".join(map(str, worker["gpus"])) if worker["gpus"] else f"{worker['slots']} CPU slots"
         silent = f"  silent for {_span(worker['silent_seconds'])}" if worker["is_silent"] else ""
+        silent += " (by this host's clock)" if silent and worker["is_own_clock"] else ""
         lines.append(f"  {worker['host']} pid {worker['pid']}  {gpus}{silent}")
         lines += [f"    waits: {problem}" for problem in worker["waits_for"]]
         lines += [f"    {_job_line(job)}" for job in worker["jobs"][: max(0, SHOWN_JOBS - shown)]]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+# ruff: noqa: T201 - functions that print are what is tested
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -62,6 +64,13 @@ def be_killed_once(i: int) -> int:
     _write(f"runner-{i}", str(os.getpid()))
     _wait_for((HERE / "go").exists)
     return i
+
+
+def hold_the_interpreter() -> None:
+    """For hours, so that no other thread of this process runs; with a process of its own."""
+    subprocess.Popen(["sleep", str(_FOREVER_SECONDS)])
+    _write("holds", "")
+    re.match(r"(a+)+$", "a" * 60 + "b")
 
 
 def fail(text: str, i: int = 0) -> None:

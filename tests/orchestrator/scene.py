@@ -63,7 +63,7 @@ class Scene:
     def root(self) -> Path:
         return self.folder / "root"
 
-    def environment(self, mark: str = "", **more: str) -> dict[str, str]:
+    def environment(self, mark: str = "", more: Mapping[str, str] | None = None) -> dict[str, str]:
         outer = {key: value for key, value in os.environ.items() if not key.startswith(("ORCH_", "PYTHON"))}
         ours = {
             "ORCH_ROOT": str(self.root),
@@ -73,21 +73,23 @@ class Scene:
             "TMPDIR": str(self.folder / "tmp"),
             MARK: mark or f"{self.folder}:command",
         }
-        return outer | ours | more
+        return outer | ours | dict(more or {})
 
-    def orch(self, *words: str, expect: int = 0, before: tuple[str, ...] = (), **more: str) -> tuple[str, str]:
+    def orch(
+        self, *words: str, expect: int = 0, before: tuple[str, ...] = (), env: Mapping[str, str] | None = None
+    ) -> tuple[str, str]:
         """Run a command to its end: what it printed, and what it said on stderr.
 
         Args:
             words: the command.
             expect: its exit code.
             before: what to start it with, such as `unshare`.
-            more: further environment variables.
+            env: further environment variables.
         """
         run = subprocess.run(
             [*before, *ORCH, *words],
             cwd=self.folder,
-            env=self.environment(**more),
+            env=self.environment(more=env),
             capture_output=True,
             text=True,
             timeout=PATIENCE_SECONDS,
@@ -96,7 +98,7 @@ class Scene:
         assert run.returncode == expect, f"exit code {run.returncode}:\n{run.stdout}\n{run.stderr}"
         return run.stdout, run.stderr
 
-    def start(self, *words: str, before: tuple[str, ...] = (), **more: str) -> Started:
+    def start(self, *words: str, before: tuple[str, ...] = (), env: Mapping[str, str] | None = None) -> Started:
         """Start a command; all its processes carry a mark of its own."""
         number = len(self.started)
         mark, output = f"{self.folder}:{number}", self.folder / f"said-{number}.txt"
@@ -104,7 +106,7 @@ class Scene:
             process = subprocess.Popen(
                 [*before, *ORCH, *words],
                 cwd=self.folder,
-                env=self.environment(mark, **more),
+                env=self.environment(mark, env),
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -55,9 +57,7 @@ def attempt(spec: JobSpec, folder: Path, **more: Any) -> Attempt:
         ({"verdict": "preempted", "status": 75}, "timeout", End.FAILED, "timeout: longer than 90 s"),
     ],
 )
-def test_the_end_of_an_attempt(
-    tmp_path: Path, event: dict[str, Any], stop_reason: str, kind: End, error: str
-) -> None:
+def test_the_end_of_an_attempt(tmp_path: Path, event: dict[str, Any], stop_reason: str, kind: End, error: str) -> None:
     found = ending(attempt(COMMAND, tmp_path, stop_reason=stop_reason), event)
     assert (found.kind, found.body["error"]) == (kind, error)
 
@@ -209,5 +209,7 @@ def test_closing_a_runner_ends_what_its_program_started_even_before_it_was_heard
     wait_until((tmp_path / "pid").exists, "the program runs")
     sleep = int((tmp_path / "pid").read_text())
     assert runner.group is None  # nothing was read from it yet
+    runner.process.send_signal(signal.SIGSTOP)  # so that it is slow to hear of the end
+    threading.Timer(0.2, runner.process.send_signal, [signal.SIGCONT]).start()
     runner.close()
     wait_until(lambda: not is_alive(sleep), "what it started is gone")

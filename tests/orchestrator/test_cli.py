@@ -156,19 +156,20 @@ def test_a_worker_with_nothing_to_run_on_is_refused(scene: Scene) -> None:
 @pytest.mark.parametrize("name", ["ORCH_LEASE_SECONDS", "ORCH_BEAT_SECONDS"])
 @pytest.mark.parametrize("text", ["abc", "0", "-3", "nan", "inf"])
 def test_a_lease_that_is_no_time_is_refused_before_anything_is_written(scene: Scene, name: str, text: str) -> None:
-    _, complaint = scene.orch(*WORKER, expect=2, **{name: text})
+    _, complaint = scene.orch(*WORKER, expect=2, env={name: text})
     assert error_line(complaint).startswith(f"error: {name}='{text}' is not a number of seconds")
     assert not scene.root.exists()
     assert list((scene.folder / "tmp").iterdir()) == []
 
 
 def test_a_beat_that_would_not_keep_the_lease_is_refused(scene: Scene) -> None:
-    _, complaint = scene.orch(*WORKER, expect=2, ORCH_LEASE_SECONDS="3", ORCH_BEAT_SECONDS="3")
+    _, complaint = scene.orch(*WORKER, expect=2, env={"ORCH_LEASE_SECONDS": "3", "ORCH_BEAT_SECONDS": "3"})
     assert error_line(complaint).startswith("error: ORCH_BEAT_SECONDS=3 is no shorter than the lease of 3 s")
 
 
 @pytest.mark.parametrize(
-    "words", [("nonsense",), ("worker", "--slots", "x"), ("plan", "a", "b"), ("status", "--wach"), ("worker", "--slots", "-1")]
+    "words",
+    [("nonsense",), ("worker", "--slots", "x"), ("plan", "a", "b"), ("status", "--wach"), ("worker", "--slots", "-1")],
 )
 def test_words_that_are_none_of_a_command_s_end_with_2_and_no_traceback(scene: Scene, words: tuple[str, ...]) -> None:
     _, complaint = scene.orch(*words, expect=2)
@@ -200,7 +201,7 @@ def test_gpus_that_are_not_there_make_the_host_unfit(scene: Scene, wanted: str) 
 def test_a_root_that_cannot_be_made_is_unfit(scene: Scene, command: tuple[str, ...], root: str) -> None:
     (scene.folder / "file").write_text("no folder")
     words = (*command, write_grid(scene)) if command == ("plan",) else command
-    _, complaint = scene.orch(*words, expect=3, ORCH_ROOT=root)
+    _, complaint = scene.orch(*words, expect=3, env={"ORCH_ROOT": root})
     assert "give a root where you may write" in error_line(complaint)
     assert list((scene.folder / "tmp").iterdir()) == []
 

@@ -6,7 +6,6 @@ import fcntl
 import os
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 
@@ -20,7 +19,15 @@ CARDS = [Gpu(index, f"GPU-{index}{index}", "Card") for index in range(3)]
 
 @pytest.mark.parametrize(
     ("wanted", "indices"),
-    [(None, [0, 1, 2]), ("all", [0, 1, 2]), ("none", []), ("2,0", [2, 0]), ("1", [1]), ("1,1", [1]), (" 0 , 1 ", [0, 1])],
+    [
+        (None, [0, 1, 2]),
+        ("all", [0, 1, 2]),
+        ("none", []),
+        ("2,0", [2, 0]),
+        ("1", [1]),
+        ("1,1", [1]),
+        (" 0 , 1 ", [0, 1]),
+    ],
 )
 def test_gpus_are_chosen_by_index_each_once(wanted: str | None, indices: list[int]) -> None:
     assert [gpu.index for gpu in select(wanted, CARDS)] == indices

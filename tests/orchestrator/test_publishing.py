@@ -10,7 +10,7 @@ from jobs import layout
 from jobs.errors import HostUnfitError
 from jobs.queue import Published
 from jobs.records import Claimer, End, EndRecord, decode_end
-from orchestrator.publishing import GIVE_UP_SECONDS, Outbox, Pending
+from orchestrator.publishing import Outbox, Pending
 from tests.jobs.full_disk import full_disk
 from tests.jobs.registers import EXPERIMENT, Root
 
@@ -119,7 +119,7 @@ def test_a_disk_that_is_full_for_an_hour_releases_the_attempt_and_that_is_told(
     sent = pending(root, who)
     with full_disk():
         outbox.send(sent)
-        clock.now += GIVE_UP_SECONDS - 1
+        clock.now += 3599
         assert outbox.retry() == []
         clock.now += 60
         assert outbox.retry() == [(sent, Published.ACCEPTED)]

@@ -183,6 +183,13 @@ def test_a_runner_that_hears_no_more_of_its_worker_ends_its_function_and_what_th
     wait_until(lambda: not marked(line.mark), "nothing is left")
 
 
+def test_a_program_dies_with_its_runner_by_the_kernel_s_doing(line: Line, scene: Scene) -> None:
+    line.program("sh", "-c", "echo $$ > new; mv new pid; exec sleep 200")
+    sleep = int(scene.wait_for("pid"))
+    line.process.kill()
+    wait_until(lambda: not is_alive(sleep), "the program is gone")
+
+
 def test_what_a_program_leaves_running_ends_with_it(line: Line, scene: Scene) -> None:
     line.program("sh", "-c", "sleep 200 & echo $! > pid")
     assert line.hear()["verdict"] == "done"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from jobs.records import End, EndRecord, encode_void
 from jobs.spec import JobSpec
 from orchestrator.status import SHOWN_FAILURES, as_document, render
 from tests.orchestrator.report.roots import CLAIMER, SESSION, call_spec, fail, finish, plan_jobs, write
-from tests.orchestrator.scene import WORKER, Scene, grid
+from tests.orchestrator.scene import WORKER, Scene, error_line, grid
 from tests.orchestrator.waiting import wait_until
 
 STATES = ["done", "running", "silent", "waiting", "blocked", "failed", "cancelled"]
@@ -55,11 +56,11 @@ def test_a_root_with_nothing_in_it_has_a_status(scene: Scene, is_made: bool) -> 
     assert scene.root.exists() == is_made
 
 
-def test_a_root_below_a_file_is_an_error_of_one_line(scene: Scene) -> None:
+@pytest.mark.parametrize("command", ["status", "report"])
+def test_a_root_below_a_file_is_an_error_of_one_line(scene: Scene, command: str) -> None:
     (scene.folder / "file").touch()
-    _, complaint = scene.orch("status", expect=3, ORCH_ROOT="file/root")
-    assert complaint.startswith("error: ")
-    assert len(complaint.splitlines()) == 1
+    _, complaint = scene.orch(command, expect=3, env={"ORCH_ROOT": "file/root"})
+    assert error_line(complaint) == "error: file/root: Not a directory; give a root that you can read (--root)"
 
 
 def test_the_status_of_a_worker_at_work_and_after_it_was_killed(scene: Scene) -> None:
@@ -96,6 +97,17 @@ def test_the_status_of_a_worker_at_work_and_after_it_was_killed(scene: Scene) ->
 def _with_jobs(scene: Scene) -> list[dict[str, Any]] | None:
     experiments: list[dict[str, Any]] = document(scene)["experiments"]
     return experiments if any(worker["jobs"] for worker in experiments[-1]["workers"]) else None
+
+
+def test_watch_shows_it_again_until_it_is_interrupted(scene: Scene) -> None:
+    scene.plan("one", grid(kind="call", target="deeds:append"))
+    watching = scene.start("status", "--watch")
+    wait_until(lambda: "waiting 1" in watching.said(), "it shows the job waiting")
+    scene.orch(*WORKER)
+    wait_until(lambda: "done 1" in watching.said(), "it shows the job done")
+    watching.process.send_signal(signal.SIGINT)
+    assert watching.wait() == 0
+    assert "Traceback" not in watching.said()
 
 
 def test_failed_shows_only_the_failures(scene: Scene) -> None:
@@ -153,18 +165,16 @@ def test_an_open_claim_is_silent_once_its_lease_is_far_behind_the_newest(tmp_pat
     assert counted(tmp_path) == {"silent": 1}
 
 
-def test_a_host_with_another_clock_is_not_silent_for_that(tmp_path: Path) -> None:
+def test_a_server_with_another_clock_makes_nobody_silent(tmp_path: Path) -> None:
     plan_jobs(tmp_path, "e", [call_spec("a")])
     write(tmp_path / layout.claim("e", "a", 1), CLAIMER.encode())
-    for sid in (SESSION, "f" * 16):
+    for sid, seconds in ((SESSION, 1_000_000_000), ("f" * 16, 1_000_000_010)):  # years ago, by this host's clock
         write(tmp_path / layout.lease(sid), b"x")
-        _set_mtime(tmp_path / layout.lease(sid), 1_000_000_000)  # the file server's clock is years behind
+        _set_mtime(tmp_path / layout.lease(sid), seconds)
     assert counted(tmp_path) == {"running": 1}
 
 
 def _set_mtime(path: Path, seconds: float) -> None:
-    import os
-
     os.utime(path, (seconds, seconds))
 
 

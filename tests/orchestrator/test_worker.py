@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import signal
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,11 +82,15 @@ def test_keep_alive_stays_for_later_plans_and_ends_on_sigterm(scene: Scene) -> N
     wait_until(lambda: list(sessions.glob("*.json")), "the worker works")
     for name in ("one", "two"):
         scene.plan(name, grid(kind="call", target="deeds:append"))
-        wait_until(lambda name=name: scene.kinds(name) == {scene.job(name): ["done"]}, f"{name} is done")
+        wait_until(partial(_is_done, scene, name), f"{name} is done")
     worker.process.send_signal(signal.SIGTERM)
     assert worker.wait() == 0
     assert "nothing is planned" in worker.said().splitlines()[1]
     assert "SIGTERM: no new jobs" in worker.said()
+
+
+def _is_done(scene: Scene, experiment: str) -> bool:
+    return scene.kinds(experiment) == {scene.job(experiment): ["done"]}
 
 
 def test_a_job_waits_for_the_job_that_it_needs(scene: Scene) -> None:
@@ -168,8 +174,8 @@ def test_a_worker_tells_people_what_it_does(scene: Scene) -> None:
     assert [(told["experiment"], told["job"], told["attempt"]) for told in note["jobs"]] == [("one", job, 1)]
 
 
-def _note_with_jobs(path: Path) -> dict[str, object] | None:
+def _note_with_jobs(path: Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
-    note: dict[str, object] = json.loads(path.read_text())
+    note: dict[str, Any] = json.loads(path.read_text())
     return note if note["jobs"] else None

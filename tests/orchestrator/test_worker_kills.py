@@ -83,9 +83,10 @@ def test_what_a_worker_leaves_undone_is_done_by_others_and_no_process_of_it_is_l
     end_it, code, call_end, program_end = WAYS[way]
     (scene.folder / "hook").mkdir()
     (scene.folder / "hook" / "sitecustomize.py").write_text(RAISER)
-    paths = {"PYTHONPATH": f"{scene.folder}/hook:{scene.folder}", "RAISE_WHEN": str(scene.folder / "raise")}
+    env = {"PYTHONPATH": f"{scene.folder}/hook:{scene.folder}", "RAISE_WHEN": str(scene.folder / "raise")}
+    env["ORCH_LEASE_SECONDS"] = "600"  # a process of the same host is missed at once, however long its lease
     plan_work(scene)
-    victim = scene.start(*WORKER, "--slots", "2", **paths)
+    victim = scene.start(*WORKER, "--slots", "2", env=env)
     wait_until_it_hangs(scene)
     assert sum(command.startswith("sleep 200") for command in victim.processes().values()) == 2
     others = [scene.start(*WORKER, "--slots", "1") for _ in range(2)]
@@ -116,6 +117,14 @@ def test_a_worker_killed_in_a_pid_namespace_of_its_own_is_found_out_by_its_lease
         first, second = (scene.claimer(name, job, attempt) for attempt in (1, 2))
         assert first.pidns != second.pidns
         assert scene.session_end(first.sid).body["by"] == second.sid
+
+
+def test_a_function_that_holds_the_interpreter_does_not_outlive_its_worker(scene: Scene) -> None:
+    scene.plan("hog", grid(kind="call", target="deeds:hold_the_interpreter"))
+    worker = scene.start(*WORKER, "--slots", "1")
+    scene.wait_for("holds")
+    worker.process.kill()
+    worker.wait_until_nothing_is_left()
 
 
 def test_a_second_signal_ends_a_job_that_is_deaf_to_the_first(scene: Scene) -> None:
@@ -215,7 +224,7 @@ def test_no_rank_outlives_a_killed_worker(scene: Scene) -> None:
         "ranks",
         grid(dataset="digits", backbone="simple_cnn", train={"epochs": 1000, "batch_size": 32, "lr": 0.01, "ranks": 2}),
     )
-    worker = scene.start(*WORKER, "--slots", "2", TMPDIR=str(scene.folder / "tmp"))
+    worker = scene.start(*WORKER, "--slots", "2")
     wait_until(lambda: list((scene.folder / "tmp").glob("*/*.progress.json")), "an epoch is over", 200)
     ranks = [pid for pid in worker.processes() if "LOCAL_RANK" in environment_of(pid)]
     assert len(ranks) == 2

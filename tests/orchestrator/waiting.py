@@ -11,7 +11,7 @@ T = TypeVar("T")
 PATIENCE_SECONDS = 90.0
 
 
-def wait_until(condition: Callable[[], T], what: str, timeout: float = PATIENCE_SECONDS) -> T:
+def wait_until(condition: Callable[[], T | None], what: str, timeout: float = PATIENCE_SECONDS) -> T:
     """What `condition` says once that is true.
 
     Raises:
