@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
-import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -22,7 +20,6 @@ from orchestrator.gpus import lock_path
 MAX_SUMMARY_BYTES: Final = 64 * 1024
 KILL_AFTER_SECONDS: Final = 30.0
 _TAIL_BYTES: Final = 8192
-_FAREWELL_SECONDS: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,133 +64,6 @@ class Attempt:
         return self.folder / layout.LOG_FILE
 
 
-class RunnerProcess:
-    """The worker's end of a runner: started by exec, asked over pipes.
-
-    Args:
-        scratch: a folder of this host, where what a called function prints is kept until its attempt ends.
-        number: tells the runners of one worker apart.
-    """
-
-    def __init__(self, scratch: Path, number: int) -> None:
-        self._output = (scratch / f"runner-{number}.out").open("w+b")
-        self.attempt: Attempt | None = None
-        self.group: int | None = None
-        self._rest = b""
-        self._start()
-
-    def _start(self) -> None:
-        their_commands, self._commands = os.pipe()
-        self.replies, their_replies = os.pipe()
-        argv = [sys.executable, "-P", "-m", "orchestrator.runner", str(their_commands), str(their_replies)]
-        self.process = subprocess.Popen(  # noqa: S603
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=self._output,
-            pass_fds=(their_commands, their_replies),
-            process_group=0,
-        )
-        self._death_notice = os.pidfd_open(self.process.pid)
-        # Of the runner's group, and ends it when the worker is gone: should a function hold the interpreter's lock
-        # then, the runner cannot see to that itself. The second is the runner's, to end a program's group too.
-        self._guard = subprocess.Popen(
-            ["sh", "-c", "read -r _; sleep 1; kill -KILL 0"],  # noqa: S607  the system's own
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            process_group=self.process.pid,
-        )
-        os.close(their_commands)
-        os.close(their_replies)
-        os.set_blocking(self.replies, False)
-
-    @property
-    def signs(self) -> tuple[int, int]:
-        """Descriptors to wait on: its replies, and its death, as what a function forked may hold the pipe open."""
-        return self.replies, self._death_notice
-
-    @property
-    def is_dead(self) -> bool:
-        return self.process.poll() is not None
-
-    def run(self, attempt: Attempt, message: dict[str, Any]) -> None:
-        """Give the runner an attempt."""
-        self.attempt, self.group = attempt, None
-        self._output.truncate(0)
-        self._output.seek(0)
-        self._send({"do": "run", "attempt": attempt.number, **message})
-
-    def stop(self, number: signal.Signals) -> None:
-        """Tell the running attempt to stop; SIGKILL takes the runner along where the function would not listen."""
-        if self.attempt is None:
-            return
-        if number is signal.SIGKILL and self.attempt.spec.kind == "call":
-            self.kill()
-        else:
-            self._send({"do": "signal", "signal": int(number)})
-
-    def _send(self, message: dict[str, Any]) -> None:
-        with contextlib.suppress(BrokenPipeError):  # a runner that died is seen at its reply pipe
-            data = json.dumps(message).encode() + b"\n"
-            while data:
-                data = data[os.write(self._commands, data) :]
-
-    def events(self) -> Iterator[dict[str, Any]]:
-        """What has arrived; an `ended` event of its own making when the runner is no more."""
-        is_dead = self.is_dead  # asked before the last read, so that nothing it said before it died is missed
-        while True:
-            try:
-                data = os.read(self.replies, 1 << 16)
-            except BlockingIOError:
-                if is_dead:
-                    break
-                return
-            if not data:
-                break
-            *lines, self._rest = (self._rest + data).split(b"\n")
-            for text in lines:
-                event = json.loads(text)
-                if event["event"] == "started":
-                    self.group = event["group"]
-                else:
-                    self.group = None  # ended with its attempt: the number may be another's soon
-                    yield event
-        yield self._death()
-
-    def _death(self) -> dict[str, Any]:
-        """The runner is gone, and with it the attempt: its group is ended too."""
-        status = self.process.wait()
-        self.kill()
-        cause = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
-        return {"event": "died", "verdict": "failed", "error": f"the process of the attempt ended by {cause}"}
-
-    def kill(self) -> None:
-        """End the runner, and all that is in its group and the attempt's."""
-        for group in {self.process.pid, self.group} - {None}:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(group, signal.SIGKILL)  # type: ignore[arg-type]
-
-    def close(self) -> None:
-        """End the runner for good."""
-        os.close(self._commands)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            # It takes the attempt's group along; this end may not have read yet which that is.
-            self.process.wait(_FAREWELL_SECONDS)
-        self.kill()
-        self.process.wait()
-        self._guard.communicate()
-        os.close(self._death_notice)
-        os.close(self.replies)
-        self._output.close()
-
-    def printed(self) -> bytes:
-        """What a called function printed, at most its last megabyte."""
-        size = os.fstat(self._output.fileno()).st_size
-        self._output.seek(max(0, size - (1 << 20)))
-        return self._output.read()
-
-
 # --- starting -------------------------------------------------------------------------------------------------------
 
 
@@ -205,7 +75,7 @@ def message_for(attempt: Attempt, scratch: Path) -> dict[str, Any]:
         scratch: a folder of this host for the spec file and the progress file.
     """
     spec = attempt.spec
-    name = f"{attempt.experiment}.{spec.id}.{attempt.number:04d}"
+    name = scratch_name(attempt)
     spec_file = scratch / f"{name}.spec.json"
     attempt.progress_file = scratch / f"{name}.progress.json"
     environment = {
@@ -226,6 +96,11 @@ def message_for(attempt: Attempt, scratch: Path) -> dict[str, Any]:
     argv = _train_argv(attempt, spec_file) if spec.kind == "train" else _command_argv(spec)
     locks = [str(lock_path(gpu)) for gpu in attempt.resources.gpus]
     return {"kind": "process", "argv": argv, "env": environment, "log": str(attempt.log), "locks": locks}
+
+
+def scratch_name(attempt: Attempt) -> str:
+    """What an attempt's files on this host begin with."""
+    return f"{attempt.experiment}.{attempt.spec.id}.{attempt.number:04d}"
 
 
 def spec_document(attempt: Attempt) -> dict[str, Any]:
@@ -285,6 +160,8 @@ def ending(attempt: Attempt, event: Mapping[str, Any]) -> Ending:
     verdict = str(event["verdict"])
     if verdict == "done" and attempt.spec.kind == "train" and not (attempt.folder / layout.RESULT_FILE).is_file():
         verdict, event = "failed", {**event, "error": "the trainer left no result.json"}
+    if verdict == "done" and (broken := _broken_result(attempt)):
+        verdict, event = "failed", {**event, "error": broken}
     if verdict == "done":
         return Ending(End.DONE, {"files": event.get("files", []), "summary": _summary(attempt, event)})
     if attempt.stop_reason == "timeout":
@@ -297,6 +174,22 @@ def ending(attempt: Attempt, event: Mapping[str, Any]) -> Ending:
     told = _read_json(attempt.folder / layout.FAILURE_FILE)
     kind = End(told["kind"]) if told.get("kind") in {"failed", "oom", "nan", "preempted"} else End(verdict)
     return Ending(kind, {"error": str(told.get("error") or _error(attempt, event)), "status": event.get("status")})
+
+
+def _broken_result(attempt: Attempt) -> str:
+    """Why a program's result.json is no result; empty: it is one, or there is none."""
+    path = attempt.folder / layout.RESULT_FILE
+    if attempt.spec.kind != "command" or not path.is_file():
+        return ""
+    try:
+        json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+    except ValueError as error:
+        return f"result.json is not JSON: {error}"
+    return ""
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is no JSON value")
 
 
 def _summary(attempt: Attempt, event: Mapping[str, Any]) -> Any:

@@ -17,11 +17,28 @@ class _OneLineErrors(click.Group):
     """The one place where an error becomes a line and an exit code."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        try:
+        """As click does it, but for errors: one line, and the exit code of its kind.
+
+        Completion and callers that ask for `standalone_mode=False` get click's own way.
+        """
+        is_command_line = kwargs.get("standalone_mode", True)
+        kwargs["standalone_mode"] = False
+        if not is_command_line:
             return super().main(*args, **kwargs)
+        try:
+            sys.exit(super().main(*args, **kwargs) or 0)
         except OrchError as error:
             click.echo(f"error: {error}", err=True)
             sys.exit(error.exit_code)
+        except click.exceptions.NoArgsIsHelpError as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except click.UsageError as error:
+            command = error.ctx.command_path if error.ctx is not None else "orch"
+            click.echo(f"error: {error.format_message().rstrip('.')}; see {command} --help", err=True)
+            sys.exit(error.exit_code)
+        except click.Abort:
+            sys.exit(130)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

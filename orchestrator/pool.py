@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jobs.spec import JobSpec
-from orchestrator.attempt import Attempt, Resources, RunnerProcess, ranks_of
+from orchestrator.attempt import Attempt, Resources, ranks_of
 from orchestrator.gpus import Gpu, is_free
+from orchestrator.runner_process import RunnerProcess
 
 
 @dataclass(frozen=True, slots=True)

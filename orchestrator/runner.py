@@ -260,6 +260,8 @@ def collect_patiently(folder: Path) -> Message:
     while True:
         try:
             return collect(folder)
+        except PermissionError as error:  # no waiting mends that
+            return {"verdict": "failed", "error": f"{error.filename}: what the attempt left cannot be read"}
         except OSError as error:
             sys.stderr.write(f"result not on disk yet: {error}; next try in {pause:.0f} s\n")
             threading.Event().wait(pause)

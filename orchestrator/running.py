@@ -18,15 +18,16 @@ from orchestrator.attempt import (
     KILL_AFTER_SECONDS,
     Attempt,
     Ending,
-    RunnerProcess,
     ending,
     make_folder,
     message_for,
+    scratch_name,
     tidy_folder,
 )
 from orchestrator.ends import Ends
 from orchestrator.place import Place
 from orchestrator.pool import Pool
+from orchestrator.runner_process import RunnerProcess
 
 
 @dataclass
@@ -133,6 +134,8 @@ class Running:
             printed = runner.printed() if runner.attempt and runner.attempt.spec.kind == "call" else b""
             attempt = self.pool.is_over(runner, died=event["event"] == "died")
             outcome = ending(attempt, event)
+            for file in [] if attempt.spec.kind == "call" else self.pool.scratch.glob(f"{scratch_name(attempt)}.*"):
+                file.unlink()
             self.ends.publish(attempt, outcome, is_kept=tidy_folder(attempt, printed))
         return bool(ended)
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import signal
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,6 @@ from orchestrator.attempt import (
     MAX_SUMMARY_BYTES,
     Attempt,
     Resources,
-    RunnerProcess,
     ending,
     last_line,
     make_folder,
@@ -25,8 +22,6 @@ from orchestrator.attempt import (
     ranks_of,
     tidy_folder,
 )
-from tests.orchestrator.scene import is_alive
-from tests.orchestrator.waiting import wait_until
 from trainers.run import _parse as read_arguments
 
 TRAIN = JobSpec(id="t-1", kind="train", content={"dataset": {"name": "digits"}})
@@ -94,6 +89,14 @@ def test_a_training_without_a_result_is_not_done(tmp_path: Path) -> None:
 def test_a_result_too_large_for_a_record_stays_in_its_file(tmp_path: Path) -> None:
     (tmp_path / "result.json").write_text(json.dumps({"x": "y" * MAX_SUMMARY_BYTES}))
     assert ending(attempt(COMMAND, tmp_path), {"verdict": "done", "files": []}).body["summary"] == {}
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"loss": NaN}'])
+def test_a_program_s_result_that_is_not_json_is_a_failure(tmp_path: Path, text: str) -> None:
+    (tmp_path / "result.json").write_text(text)
+    found = ending(attempt(COMMAND, tmp_path), {"verdict": "done", "files": []})
+    assert found.kind is End.FAILED
+    assert found.body["error"].startswith("result.json is not JSON: ")
 
 
 def test_the_last_line_of_a_log_is_the_last_that_says_something(tmp_path: Path) -> None:
@@ -196,20 +199,3 @@ def test_several_ranks_are_started_by_torch_s_launcher_each_on_its_gpu(tmp_path:
     assert told["env"]["OMP_NUM_THREADS"] == "3"
     assert [Path(path).name for path in told["locks"]] == ["GPU-00.lock", "GPU-11.lock"]
     assert (ranks_of(RANKS), ranks_of(TRAIN), ranks_of(COMMAND)) == (2, 1, 1)
-
-
-# --- the runner's process -------------------------------------------------------------------------------------------
-
-
-def test_closing_a_runner_ends_what_its_program_started_even_before_it_was_heard_of(tmp_path: Path) -> None:
-    script = f"sleep 200 & echo $! > {tmp_path}/new; mv {tmp_path}/new {tmp_path}/pid; wait"
-    spec = JobSpec(id="c-3", kind="command", content={"argv": ["sh", "-c", script]})
-    runner = RunnerProcess(tmp_path, 1)
-    runner.run(attempt(spec, tmp_path), message_for(attempt(spec, tmp_path), tmp_path))
-    wait_until((tmp_path / "pid").exists, "the program runs")
-    sleep = int((tmp_path / "pid").read_text())
-    assert runner.group is None  # nothing was read from it yet
-    runner.process.send_signal(signal.SIGSTOP)  # so that it is slow to hear of the end
-    threading.Timer(0.2, runner.process.send_signal, [signal.SIGCONT]).start()
-    runner.close()
-    wait_until(lambda: not is_alive(sleep), "what it started is gone")
