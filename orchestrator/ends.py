@@ -62,9 +62,9 @@ class Ends:
         if published is not Published.UNKNOWN:
             self._settled(pending, published)
 
-    def retry(self) -> None:
-        """Try again what is due."""
-        for pending, outcome in self.outbox.retry():
+    def retry(self, *, at_once: bool = False) -> None:
+        """Try again what is due, or `at_once` all there is."""
+        for pending, outcome in self.outbox.retry(at_once=at_once):
             self._settled(pending, outcome)
 
     def _settled(self, pending: Pending, outcome: Published) -> None:

@@ -53,12 +53,12 @@ class Outbox:
     def send(self, pending: Pending) -> Published:
         """Put an end now; UNKNOWN when it has to be tried again."""
         pending.first_try = self.clock()
+        self.pending.append(pending)  # before the try: should that raise, the worker tries once more as it leaves
         return self._try(pending)
 
-    def retry(self) -> list[tuple[Pending, Published]]:
-        """Try again what is due; what was settled."""
-        due = [pending for pending in self.pending if pending.not_before <= self.clock()]
-        self.pending = [pending for pending in self.pending if pending not in due]
+    def retry(self, *, at_once: bool = False) -> list[tuple[Pending, Published]]:
+        """Try again what is due, or `at_once` all there is; what was settled."""
+        due = [pending for pending in self.pending if at_once or pending.not_before <= self.clock()]
         outcomes = [(pending, self._try(pending)) for pending in due]
         return [(pending, outcome) for pending, outcome in outcomes if outcome is not Published.UNKNOWN]
 
@@ -66,16 +66,18 @@ class Outbox:
         return min((pending.not_before for pending in self.pending), default=float("inf"))
 
     def _try(self, pending: Pending) -> Published:
+        is_again = pending.tries > 0
+        pending.tries += 1
         outcome = self._put(pending)
         if outcome is Published.GONE and pending.temp:
             pending.temp = ""  # our private file was swept: make it again
             outcome = self._put(pending)
-        if outcome is Published.SUPERSEDED and pending.tries:
+        if outcome is Published.SUPERSEDED and is_again:
             outcome = self._look_whose(pending)
         if outcome is Published.UNKNOWN:
-            pending.tries += 1
             pending.not_before = self.clock() + min(0.5 * 2**pending.tries, _MAX_PAUSE_SECONDS)
-            self.pending.append(pending)
+        else:
+            self.pending = [other for other in self.pending if other is not pending]
         return outcome
 
     def _look_whose(self, pending: Pending) -> Published:

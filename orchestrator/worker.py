@@ -143,6 +143,7 @@ class Worker:
             steps.callback(self._say_goodbye)
             steps.callback(shutil.rmtree, self.scratch, ignore_errors=True)
             steps.callback(self.place.session.close)
+            steps.callback(self.ends.retry, at_once=True)
             for attempt in attempts:
                 steps.callback(self.running.release, attempt)
             steps.callback(self.pool.close)
@@ -177,7 +178,7 @@ class Worker:
                 self._wait()
 
     def _is_over(self) -> bool:
-        if self.pool.running or self.outbox.pending:
+        if self.pool.running or (self.outbox.pending and self.signals < 2):
             return False
         return bool(self.signals) or self.is_leaving or self._is_at_limit()
 

@@ -112,7 +112,7 @@ class Attempt:
         if not self.ranks.is_first:  # rank 0 holds the sums of all ranks
             self.state.losses.zero_()
             self.state.correct.zero_()
-        log.warning("resumed after epoch %d and step %d", self.state.epoch, self.state.step)
+        log.info("resumed after epoch %d and step %d", self.state.epoch, self.state.step)
 
     def _save(self, weights: Mapping[str, Any] | None = None) -> None:
         """Write a checkpoint; all ranks call it, the first one writes.

@@ -33,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     stop.install()
     options = _parse(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    logging.getLogger("trainers").setLevel(logging.INFO)
     try:
         document = read_spec(options.spec)
         set_environment(document)

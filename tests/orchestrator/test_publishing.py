@@ -12,6 +12,7 @@ from jobs.queue import Published
 from jobs.records import Claimer, End, EndRecord, decode_end
 from orchestrator.publishing import Outbox, Pending
 from tests.jobs.full_disk import full_disk
+from tests.jobs.lost_links import failing
 from tests.jobs.registers import EXPERIMENT, Root
 
 END = layout.end(EXPERIMENT, "a-1", 1)
@@ -93,6 +94,18 @@ def test_where_another_end_stands_nothing_is_touched(root: Root, who: Claimer, o
     assert end(root).kind is End.CANCELLED
     assert not (root.path / MARKER).exists()
     assert outbox.pending == []
+
+
+def test_a_put_that_raises_is_tried_once_more_as_the_worker_leaves(
+    root: Root, who: Claimer, outbox: Outbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = pending(root, who)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", failing(errno.EROFS, takes_effect=False))
+        with pytest.raises(HostUnfitError):
+            outbox.send(sent)
+    assert outbox.retry(at_once=True) == [(sent, Published.ACCEPTED)]
+    assert (end(root).kind, outbox.pending) == (End.DONE, [])
 
 
 def test_a_full_disk_is_tried_again_ever_more_rarely(root: Root, who: Claimer, outbox: Outbox, clock: Clock) -> None:
