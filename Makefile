@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format clean
+.PHONY: demo test check format benchmark quality clean
 
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
@@ -36,6 +36,16 @@ check: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# Slower than the tests; what they gave last stands in docs/measured.md.
+benchmark: $(VENV)/.installed
+	$(BIN)/python benchmarks/startup.py
+
+# Needs CIFAR-10 as a folder of images in $$ORCH_DATA/cifar10-jpeg, and about half an hour of two cores.
+quality: $(VENV)/.installed
+	$(BIN)/orch plan grids/cifar10-lt-quick.yaml
+	$(BIN)/orch worker --gpus none --slots 2
+	$(BIN)/orch report cifar10-lt-quick
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache
