@@ -14,6 +14,7 @@ from jobs.records import End, EndRecord
 from jobs.spec import plan_line
 from jobs.store import FolderStore, List, Reply, Request
 from jobs.view import SETTLE_SECONDS, ExperimentView, policy_of, spread
+from tests.jobs.clock import Clock
 from tests.jobs.registers import EXPERIMENT, Root, spec
 
 
@@ -30,26 +31,11 @@ class Asked(FolderStore):
         return super().answer(request)
 
 
-class Clock:
-    """Seconds that pass when they are told to."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def root(tmp_path: Path) -> Root:
     root = Root(tmp_path)
     root.plan("a-1", "b-2", "c-3")
     return root
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

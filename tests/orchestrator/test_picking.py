@@ -15,29 +15,10 @@ from jobs.records import Claimer, End, EndRecord
 from jobs.store import carry_out
 from jobs.view import policy_of
 from orchestrator.picking import Board, Mine, Outlook
+from tests.jobs.clock import Clock
 from tests.jobs.registers import EXPERIMENT, Root, me, spec
 
 NOBODY = Mine(frozenset(), frozenset())
-
-
-class Clock:
-    """Seconds that pass when they are told to."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Root:
-    return Root(tmp_path)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from jobs.errors import HostUnfitError
 from jobs.queue import Published
 from jobs.records import Claimer, End, EndRecord, decode_end
 from orchestrator.publishing import Outbox, Pending
+from tests.jobs.clock import Clock
 from tests.jobs.full_disk import full_disk
 from tests.jobs.lost_links import failing
 from tests.jobs.registers import EXPERIMENT, Root
@@ -18,26 +19,6 @@ from tests.jobs.registers import EXPERIMENT, Root
 END = layout.end(EXPERIMENT, "a-1", 1)
 MARKER = layout.done_marker(EXPERIMENT, "a-1", 1)
 RESULT = layout.result_link(EXPERIMENT, "a-1")
-
-
-class Clock:
-    """Seconds that pass when they are told to."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Root:
-    return Root(tmp_path)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

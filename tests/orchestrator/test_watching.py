@@ -4,7 +4,6 @@ import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -13,30 +12,11 @@ from jobs.process import start_ticks
 from jobs.records import Claimer, End, decode_end
 from jobs.store import FolderStore
 from orchestrator.watching import Watcher
+from tests.jobs.clock import Clock
 from tests.jobs.registers import Root
 
 LEASE = 20.0
 POLL = LEASE / 10
-
-
-class Clock:
-    """Seconds that pass when they are told to."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Root:
-    return Root(tmp_path)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture
