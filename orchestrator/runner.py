@@ -8,7 +8,6 @@ pipe closes, and the runner takes the running attempt, with everything in its gr
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import hashlib
 import importlib
@@ -27,10 +26,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-EXIT_PREEMPTED: Final = 75
+from trainers.catalogue import EXIT_PREEMPTED
+from trainers.lifeline import die_with_parent
+
 UNLISTED: Final = frozenset({"log.txt"})
-_PR_SET_PDEATHSIG: Final = 1
-_libc: Final = ctypes.CDLL(None, use_errno=True)
 
 Message = dict[str, Any]
 
@@ -193,7 +192,7 @@ def _run_process(line: Line, message: Message) -> Message:
                 env={**os.environ, **message["env"]},
                 process_group=0,
                 pass_fds=locks,
-                preexec_fn=lambda: _die_with(runner),
+                preexec_fn=lambda: die_with_parent(runner),
             )
         except OSError as error:
             return {"verdict": "failed", "error": f"{message['argv'][0]}: {error.strerror}", "status": 127}
@@ -220,13 +219,6 @@ def _gpu_lock(path: str) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _die_with(parent: int) -> None:
-    """Let the kernel kill this process when the runner's main thread is gone, also if that was just before."""
-    _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        os._exit(1)
 
 
 # --- what an attempt left -------------------------------------------------------------------------------------------

@@ -234,8 +234,9 @@ class Worker:
         self.watcher.me = self.place.session.claimer
 
     def _watch(self) -> None:
-        """A busy worker watches too, or a dead session's claims would wait a whole lease longer for a free slot."""
-        if not self.pool.has_room and self._is_due("refresh", self._poll):
+        """A worker that claims nothing now watches too, or what a dead session left would wait a lease longer."""
+        is_claiming = self.pool.has_room and not self.signals and not self._is_at_limit()
+        if not is_claiming and self._is_due("refresh", self._poll):
             self.place.board.refresh()
             self.queue = []
         owners = self.place.board.open_claims()

@@ -19,7 +19,7 @@ from typing import Any, Final
 from trainers.catalogue import EXIT_PREEMPTED
 from trainers.errors import DataError, NonFiniteError, Preempted, SpecError
 from trainers.failure import write_failure
-from trainers.lifeline import die_with_parent, parent_from_environment
+from trainers.lifeline import die_with_parent
 from trainers.spec import read_spec
 from trainers.stopping import StopRequest
 
@@ -28,7 +28,7 @@ _EXIT_FAILED: Final = 1
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one attempt; returns the exit status."""
-    die_with_parent(parent_from_environment())
+    die_with_parent()
     stop = StopRequest()
     stop.install()
     options = _parse(arguments)

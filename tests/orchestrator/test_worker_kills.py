@@ -53,6 +53,8 @@ WAYS = {
     "SIGINT": (send(signal.SIGINT), 0, End.PREEMPTED, End.RELEASED),
     "SIGTERM": (send(signal.SIGTERM), 0, End.PREEMPTED, End.RELEASED),
 }
+if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup a worker is to stay when the terminal goes
+    WAYS["SIGHUP"] = (send(signal.SIGHUP), 0, End.PREEMPTED, End.RELEASED)
 
 
 def plan_work(scene: Scene) -> None:
