@@ -1,4 +1,4 @@
-"""A process that must not outlive its parent: the kernel kills it when the parent dies. Linux, standard library only."""
+"""A process that must not outlive its parent: the kernel kills it when the parent dies. Linux only, no torch."""
 
 from __future__ import annotations
 
