@@ -97,6 +97,41 @@ class Skipped:
 Outcome = Claimed | Skipped
 
 
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What a worker must remember of a claim's outcome.
+
+    Attributes:
+        names: registers that are there now, whether a listing shows them yet or not.
+        tried: the attempt that this session must never put anew; 0: none.
+        is_mine: whether that claim is this session's, so that only it may end the attempt.
+        asks_again: whether the same put has to be asked again, before anything else is claimed.
+        doubts_session: whether to look at once whether one's own session still stands.
+    """
+
+    names: Names
+    tried: int = 0
+    is_mine: bool = False
+    asks_again: bool = False
+    doubts_session: bool = False
+
+
+def lesson(outcome: Outcome) -> Lesson:
+    """What `outcome` teaches the worker that claimed."""
+    claims = frozenset({outcome.attempt}) - {0}
+    if isinstance(outcome, Claimed):
+        return Lesson(Names(claims=claims), outcome.attempt, is_mine=True)
+    # Whose an unknown claim is, if there is one, is not known: only that this session must not put it anew.
+    is_put = outcome.why in {Why.LOST, Why.STOPPED}
+    return Lesson(
+        Names(claims=claims if is_put else frozenset(), ends=frozenset(outcome.ends)),
+        tried=outcome.attempt if outcome.why in {Why.UNKNOWN, Why.STOPPED} else 0,
+        is_mine=outcome.why is Why.STOPPED,
+        asks_again=outcome.why is Why.UNKNOWN,
+        doubts_session=outcome.why is Why.GONE,
+    )
+
+
 # --- claim ----------------------------------------------------------------------------------------------------------
 
 

@@ -234,13 +234,20 @@ class Standing(Enum):
 
 @dataclass(frozen=True)
 class LookAtOwn:
-    """Look for an end of one's own session."""
+    """Look for an end of one's own session.
+
+    The folder is asked of its server first: a client that once found no such name goes on believing that for a while.
+    """
 
     sid: str
     phase: str = "start"
 
     def step(self, reply: Reply) -> Step:
         if self.phase == "start":
+            return replace(self, phase="asked"), Look(layout.SESSIONS)
+        if self.phase == "asked":
+            if isinstance(reply, Failed):
+                return Finished(Standing.UNSEEN)
             return replace(self, phase="read"), Read(layout.session_end(self.sid))
         if isinstance(reply, Failed):
             return Finished(Standing.UNSEEN)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from jobs.claims import NOTHING, Names, Verdict
-from jobs.queue import AddMarker, Claim, Claimed, Job, Skipped, Why, ask_again, folder_name
+from jobs.claims import NOTHING, Verdict
+from jobs.queue import AddMarker, Claim, Claimed, Job, Skipped, ask_again, folder_name, lesson
 from jobs.spec import JobSpec
 from jobs.store import carry_out
 from jobs.view import policy_of
@@ -49,30 +49,28 @@ class Claiming:
         return [claimed for claimed in answers if claimed is not None]
 
     def _take_in(self, claim: Claim, outcome: Claimed | Skipped) -> Claimed | None:
-        experiment, job = claim.job.experiment, claim.job.id
+        self._remember(claim, outcome)
         if isinstance(outcome, Claimed):
-            self._remember(experiment, job, outcome.attempt)
             self.place.session.count_claim()
             self.count += 1
             return outcome
-        if outcome.why is Why.STOPPED:
-            self._remember(experiment, job, outcome.attempt)
-        if outcome.why is Why.UNKNOWN:
-            # Whose the claim is, if there is one, is not known: only that this session must not put it anew.
-            self.place.session.tried.add((experiment, job, outcome.attempt))
-            self.unknown.append((claim, outcome.attempt))
-        if outcome.why is Why.GONE:
-            self.place.session.last_good = 0.0  # the tickets were swept: look at once whether the session still stands
         self.place.board.learn(outcome)
         if outcome.verdict is Verdict.DONE:
-            self._add_marker(experiment, job, outcome)
+            self._add_marker(claim.job.experiment, claim.job.id, outcome)
         return None
 
-    def _remember(self, experiment: str, job: str, attempt: int) -> None:
-        board = self.place.board
-        self.place.session.tried.add((experiment, job, attempt))
-        board.views[experiment].note(job, Names(claims=frozenset({attempt})))
-        board.holders[(experiment, job, attempt)] = self.place.session.claimer
+    def _remember(self, claim: Claim, outcome: Claimed | Skipped) -> None:
+        taught = lesson(outcome)
+        key = (claim.job.experiment, claim.job.id, outcome.attempt)
+        self.place.board.views[claim.job.experiment].note(claim.job.id, taught.names)
+        if taught.tried:
+            self.place.session.tried.add(key)
+        if taught.is_mine:
+            self.place.board.holders[key] = self.place.session.claimer
+        if taught.asks_again:
+            self.unknown.append((claim, outcome.attempt))
+        if taught.doubts_session:
+            self.place.session.last_good = 0.0
 
     def _add_marker(self, experiment: str, job: str, skipped: Skipped) -> None:
         top = max(skipped.ends)

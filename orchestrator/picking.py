@@ -187,14 +187,10 @@ class Board:
         )
 
     def learn(self, skipped: Skipped) -> None:
-        """Keep what a claim that came to nothing has read."""
+        """Keep what a claim that came to nothing has read, and for how long to leave its job alone."""
         experiment, job = skipped.job.experiment, skipped.job.id
-        view = self.views[experiment]
         for number, record in skipped.ends.items():
-            view.keep_end(job, number, record)
-            view.note(job, Names(ends=frozenset({number})))
-        if skipped.why in {Why.LOST, Why.STOPPED}:
-            view.note(job, Names(claims=frozenset({skipped.attempt})))
+            self.views[experiment].keep_end(job, number, record)
         if skipped.why is Why.BACKOFF:
             self.retry_at[(experiment, job)] = self._over_at(experiment, job, self.history(experiment, job))
         elif skipped.why in {Why.CLOUDED, Why.TRIED, Why.RUNNING}:

@@ -7,17 +7,18 @@ promises of the queue are checked against the folder and against what was run.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
 from jobs import layout
 from jobs.claims import Names, Policy, Verdict
-from jobs.queue import AddMarker, Claim, Claimed, Job, Me, Publish, Published, Skipped, Why, ask_again, folder_name
-from jobs.records import Claimer, End, EndRecord, encode_void
+from jobs.queue import AddMarker, Claim, Claimed, Job, Me, Publish, Published, Skipped, ask_again, folder_name, lesson
+from jobs.records import Claimer, End, EndRecord
 from jobs.sessions import LookAtOwn, Standing, Tickets, tickets
-from jobs.store import Finished, List, Make, Operation, Put, Reply, Request, Unlink, Won, carry_out
+from jobs.store import Finished, List, Make, Operation, Put, Reply, Request, Unlink, carry_out
+from jobs.verbs import Cancel, Requeue
 from tests.jobs.memory_store import Fault
 from tests.jobs.promises import EXPERIMENT, MAX_ATTEMPTS, Folder, promise
 
@@ -86,7 +87,7 @@ class World:
     alive: list[Worker] = field(default_factory=list)
     ran: list[tuple[str, int]] = field(default_factory=list)
     accepted: list[tuple[str, int]] = field(default_factory=list)
-    commands: list[Iterator[None]] = field(default_factory=list)
+    commands: list[tuple[Operation[Any], Request]] = field(default_factory=list)
     births: int = 0
     _ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -104,7 +105,7 @@ class World:
         who = self.draw(8)
         if who == 0 or not self.alive:
             self._accident()
-        elif who == 1 and self.commands:
+        elif who <= 2 and self.commands:
             self._command()
         else:
             self._work(self.alive[who % len(self.alive)])
@@ -119,13 +120,23 @@ class World:
         elif what <= 5:
             self._evict_some_session()
         elif len(self.commands) < 2:
-            job = self.ids[self.draw(len(self.ids))]
-            self.commands.append(self._cancel(job) if what == 6 else self._requeue(job))
+            self._order(self.ids[self.draw(len(self.ids))])
+
+    def _order(self, job: str) -> None:
+        """Somebody cancels or requeues a job."""
+        temp = layout.command_temp(f"{next(self._ids)}")
+        fresh = (None, True, False)[self.draw(3)]
+        command = Cancel(EXPERIMENT, job, temp) if self.draw(2) else Requeue(EXPERIMENT, job, temp, fresh=fresh)
+        self._give(command, None)
 
     def _command(self) -> None:
-        command = self.commands.pop(self.draw(len(self.commands)))
-        if next(command, "over") != "over":
-            self.commands.append(command)
+        command, request = self.commands.pop(self.draw(len(self.commands)))
+        self._give(command, self.store.answer(request, self._fault()))
+
+    def _give(self, command: Operation[Any], reply: Reply) -> None:
+        outcome = command.step(reply)
+        if not isinstance(outcome, Finished):
+            self.commands.append(outcome)
 
     def _evict_some_session(self) -> None:
         """A watcher may take any session for dead, at any moment, its own worker's neighbour or a live one."""
@@ -207,22 +218,17 @@ class World:
         self._start(worker, claim, lambda outcome: self._claimed(worker, claim, outcome))
 
     def _claimed(self, worker: Worker, claim: Claim, outcome: Claimed | Skipped) -> None:
-        job = claim.job.id
+        job, taught = claim.job.id, lesson(outcome)
+        worker.note(job, taught.names)
+        if taught.tried:
+            worker.tried.add((EXPERIMENT, job, taught.tried))
         if isinstance(outcome, Claimed):
-            worker.tried.add((EXPERIMENT, job, outcome.attempt))
-            worker.note(job, Names(claims=frozenset({outcome.attempt})))
             self._check_run(worker, outcome)
             worker.runs[job, outcome.attempt] = None
             self.ran.append((job, outcome.attempt))
             return
-        for number, record in outcome.ends.items():
-            worker.known.setdefault(job, {})[number] = record
-            worker.note(job, Names(ends=frozenset({number})))
-        if outcome.why in {Why.LOST, Why.STOPPED}:
-            worker.note(job, Names(claims=frozenset({outcome.attempt})))
-        if outcome.attempt and outcome.why in {Why.UNKNOWN, Why.STOPPED}:
-            worker.tried.add((EXPERIMENT, job, outcome.attempt))
-        if outcome.why is Why.UNKNOWN:
+        worker.known.setdefault(job, {}).update(outcome.ends)
+        if taught.asks_again:
             worker.unknown.append((claim, outcome.attempt))
         if outcome.verdict is Verdict.DONE:
             top = max(outcome.ends)
@@ -258,38 +264,7 @@ class World:
             lost = worker.claimer.sid
             worker.claimer, worker.past, worker.tried = self._open_session(), worker.past | {lost}, set()
 
-    # --- what people do ---------------------------------------------------------------------------------------------
-
-    def _cancel(self, job: str) -> Iterator[None]:
-        for _ in range(3):
-            names = self.folder.listing(job)
-            is_open = names.top_claim > 0 and names.top_claim not in names.ends
-            top = names.top
-            if (
-                not is_open
-                and top
-                and top not in names.voids
-                and self.folder.end(job, top).kind in {End.DONE, End.CANCELLED}
-            ):
-                return
-            yield
-            number = names.top_claim if is_open else top + 1
-            if self._command_put(EndRecord(End.CANCELLED, {}).encode(), layout.end(EXPERIMENT, job, number)):
-                return
-
-    def _requeue(self, job: str) -> Iterator[None]:
-        names = self.folder.listing(job)
-        newest = max(names.ends, default=0)
-        if not newest or names.top_claim > newest:
-            return
-        fresh = self.folder.end(job, newest).kind is End.DONE or self.draw(2) == 0
-        yield
-        self._command_put(encode_void(fresh=fresh), layout.void(EXPERIMENT, job, newest))
-
-    def _command_put(self, data: bytes, target: str) -> bool:
-        temp = layout.command_temp(f"{next(self._ids)}")
-        self.store.answer(Make(temp, data))
-        return self.store.answer(Put(temp, target)) is Won.MINE
+    # --- what is checked ---------------------------------------------------------------------------------------------
 
     def _check_before(self, worker: Worker, request: Request) -> None:
         """A worker removes private files only, ends nothing that it still runs, and evicts nobody of a good session."""

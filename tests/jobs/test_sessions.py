@@ -100,9 +100,15 @@ def test_a_session_is_closed_only_where_an_end_surely_stands(reply: Reply, closi
     ],
 )
 def test_what_a_worker_finds_of_its_own_session(reply: Reply, standing: Standing) -> None:
-    requests, result = play(LookAtOwn("other"), [reply])
-    assert requests == [Read(END)]
+    requests, result = play(LookAtOwn("other"), [stamp(100), reply])
+    assert requests == [Look(layout.SESSIONS), Read(END)]
     assert result is standing
+
+
+def test_a_sessions_folder_that_cannot_be_asked_tells_nothing_of_ones_own() -> None:
+    requests, result = play(LookAtOwn("other"), [Failed("server away")])
+    assert requests == [Look(layout.SESSIONS)]
+    assert result is Standing.UNSEEN
 
 
 # --- counting silence -----------------------------------------------------------------------------------------------
