@@ -31,3 +31,10 @@ class HostUnfitError(OrchError):
     """This host or this folder cannot do what was asked."""
 
     exit_code = 3
+
+
+def one_line(error: OSError) -> str:
+    """What the system says of a file: the reason, and which file."""
+    where = error.filename2 or error.filename
+    text = error.strerror or str(error) or type(error).__name__
+    return f"{text}: {where}" if where else text

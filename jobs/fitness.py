@@ -14,9 +14,15 @@ from jobs.errors import HostUnfitError
 def unfit(error: OSError) -> HostUnfitError:
     """The one-line error for a folder that will not do."""
     where = error.filename2 or error.filename or "the root"
-    return HostUnfitError(
-        f"{where}: {error.strerror or error}", "give a root where you may write and that knows hard links (--root)"
-    )
+    return HostUnfitError(f"{where}: {error.strerror or error}", _remedy(error))
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return "make room there, or give another root (--root)"
+    if error.errno in {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.ENOTCONN, errno.EHOSTDOWN}:
+        return "is its server away? try again when it is back, or mount it again"
+    return "give a root where you may write and that knows hard links (--root)"
 
 
 def sync_folder(path: str) -> None:

@@ -156,4 +156,11 @@ def experiments(root: Path) -> list[str]:
             names = sorted(entry.name for entry in entries if layout.is_experiment_name(entry.name) and entry.is_dir())
     except FileNotFoundError:
         return []
-    return [name for name in names if (root / name / layout.PLAN).is_dir()]
+    return [name for name in names if _has_plan(root / name)]
+
+
+def _has_plan(folder: Path) -> bool:
+    try:
+        return (folder / layout.PLAN).is_dir()
+    except PermissionError:  # somebody else's
+        return False

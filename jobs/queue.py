@@ -154,6 +154,7 @@ class Claim:
     may_run: Callable[[History], bool] = lambda _: True
     phase: str = "start"
     attempt: int = 0
+    is_late: bool = False  # its put was unknown for a while, in which anything may have happened to the attempt
 
     def step(self, reply: Reply) -> Step:
         return _CLAIM_STEPS[self.phase](self, reply)
@@ -247,7 +248,7 @@ def _decide(claim: Claim) -> Step:
 def _put_claim(claim: Claim, reply: Reply) -> Step:
     if reply is not Won.MINE:
         return claim.skip({Won.THEIRS: Why.LOST, Won.GONE: Why.GONE}.get(reply, Why.UNKNOWN))  # type: ignore[arg-type]
-    if claim.attempt == 1:
+    if claim.attempt == 1 and not claim.is_late:
         return claim.to("look_for_cancel", Read(claim.end(1)))
     return claim.to("list_again", List(layout.log_shard(claim.job.experiment, claim.job.id)))
 
@@ -313,7 +314,7 @@ _CLAIM_STEPS: Final = _Steps(
 
 def ask_again(claim: Claim, attempt: int) -> Claim:
     """The claim whose put stayed unknown, put once more with the same ticket, before anything else is claimed."""
-    return replace(claim, phase="again", attempt=attempt)
+    return replace(claim, phase="again", attempt=attempt, is_late=True)
 
 
 def _again(claim: Claim, _: Reply) -> Step:

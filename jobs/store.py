@@ -17,6 +17,7 @@ from enum import Enum, auto
 from pathlib import Path
 from typing import Final, Generic, Protocol, TypeVar
 
+from jobs.errors import one_line
 from jobs.fitness import sync_folder, unfit
 from jobs.statx import force_sync
 
@@ -93,7 +94,7 @@ class Won(Enum):
     MINE = auto()
     THEIRS = auto()
     UNKNOWN = auto()  # it may or may not have taken effect: ask again with the same source
-    GONE = auto()  # the source is not there any more: the session that owned it is over
+    GONE = auto()  # the source is of no more use: swept with its session, or it can bear no more names
 
 
 class Absent:
@@ -165,8 +166,8 @@ def carry_out(operation: Operation[R], store: Store) -> R:
 
 # --- a real folder --------------------------------------------------------------------------------------------------
 
-# No retry mends these: the folder, or the way it is mounted, is unfit.
-_FATAL: Final = {errno.EPERM, errno.EACCES, errno.EROFS, errno.EXDEV, errno.ENAMETOOLONG, errno.EMLINK}
+# No retry mends these, where nobody is mending the folder, or the way it is mounted, meanwhile.
+_REFUSALS: Final = {errno.EPERM, errno.EACCES, errno.EROFS, errno.EXDEV, errno.ENAMETOOLONG}
 _PUT_TRIES: Final = 3
 
 
@@ -176,10 +177,19 @@ class FolderStore:
     Args:
         root: the shared folder.
         clock: seconds, monotonic; stamps carry it.
+        on_trouble: told of every error that the folder answered with, and whether it was asked to write. With it the
+            store is a patient one: a refusal is trouble like any other, as a server that starts again may refuse for a
+            while what it will grant, and a mount that turned read-only may be mended.
     """
 
-    def __init__(self, root: Path, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        root: Path,
+        clock: Callable[[], float] = time.monotonic,
+        on_trouble: Callable[[OSError, bool], None] | None = None,
+    ) -> None:
         self.root = root
+        self.on_trouble = on_trouble
         self._prefix = os.fspath(root) + "/"
         self._clock = clock
         self._made: set[str] = set()
@@ -188,14 +198,24 @@ class FolderStore:
         """Carry a request out.
 
         Raises:
-            HostUnfitError: the folder refuses for a reason that will not pass.
+            HostUnfitError: the folder refuses, and this store is not patient.
         """
         try:
             return self._answer(request)
         except OSError as error:
-            if error.errno in _FATAL:
-                raise unfit(error) from error
-            return Won.UNKNOWN if isinstance(request, Put) else Failed(str(error))
+            self.tell(error, is_write=not isinstance(request, Read | List | Look))
+            return Won.UNKNOWN if isinstance(request, Put) else Failed(one_line(error))
+
+    def tell(self, error: OSError, *, is_write: bool) -> None:
+        """Note an error of this folder.
+
+        Raises:
+            HostUnfitError: it is a refusal, and this store is not patient.
+        """
+        if self.on_trouble is not None:
+            self.on_trouble(error, is_write)
+        elif error.errno in _REFUSALS:
+            raise unfit(error) from error
 
     def _answer(self, request: Request) -> Reply:
         match request:
@@ -220,20 +240,26 @@ class FolderStore:
 
     def _put(self, src: str, dst: str) -> Won:
         source, target = self._prefix + src, self._prefix + dst
+        trouble: OSError | None = None
         for _ in range(_PUT_TRIES):
             try:
                 os.link(source, target)
             except FileExistsError:
                 pass
             except OSError as error:
-                if error.errno in _FATAL:
+                if error.errno in _REFUSALS:
                     raise
+                if error.errno == errno.EMLINK:
+                    return Won.GONE
+                trouble = error
                 if error.errno == errno.ENOENT:
                     self._make_parent(dst)
             else:
                 return Won.MINE
             if (won := self._whose(source, target)) is not Won.UNKNOWN:
                 return won
+        if trouble is not None:
+            self.tell(trouble, is_write=True)
         return Won.UNKNOWN
 
     def _whose(self, source: str, target: str) -> Won:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from jobs.errors import OrchError
 from jobs.records import End
 from jobs.spec import JobSpec, call_target, command_argv, train_spec
 from orchestrator.gpus import lock_path
+from trainers.passing import PASSING
 
 MAX_SUMMARY_BYTES: Final = 64 * 1024
 KILL_AFTER_SECONDS: Final = 30.0
@@ -139,7 +141,13 @@ def make_folder(root: Path, experiment: str, name: tuple[str, int, str], about: 
             folder.mkdir()
         except FileExistsError:
             continue
-        (folder / layout.ATTEMPT_FILE).write_text(json.dumps(dict(about), indent=1) + "\n", encoding="utf-8")
+        try:
+            (folder / layout.ATTEMPT_FILE).write_text(json.dumps(dict(about), indent=1) + "\n", encoding="utf-8")
+        except OSError:
+            with contextlib.suppress(OSError):
+                (folder / layout.ATTEMPT_FILE).unlink(missing_ok=True)
+                folder.rmdir()
+            raise
         return folder
     raise OrchError(f"{base}: a hundred folders of one attempt", "look at who writes there")
 
@@ -149,14 +157,23 @@ def make_folder(root: Path, experiment: str, name: tuple[str, int, str], about: 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What became of an attempt: the kind of its end, and what its record says besides."""
+    """What became of an attempt: the kind of its end, and what its record says besides.
+
+    Attributes:
+        is_weather: the shared folder failed it, not what it ran.
+    """
 
     kind: End
     body: Mapping[str, Any]
+    is_weather: bool = False
 
 
 def ending(attempt: Attempt, event: Mapping[str, Any]) -> Ending:
-    """The end that an attempt's last event amounts to."""
+    """The end that an attempt's last event amounts to.
+
+    Raises:
+        OSError: the folder would not show now what the attempt left there: ask again later.
+    """
     verdict = str(event["verdict"])
     if verdict == "done" and attempt.spec.kind == "train" and not (attempt.folder / layout.RESULT_FILE).is_file():
         verdict, event = "failed", {**event, "error": "the trainer left no result.json"}
@@ -169,11 +186,21 @@ def ending(attempt: Attempt, event: Mapping[str, Any]) -> Ending:
     if attempt.stop_reason:
         kind = End.PREEMPTED if verdict == "preempted" else End.RELEASED
         return Ending(kind, {"error": attempt.stop_reason})
-    if verdict == "preempted":
-        return Ending(End.PREEMPTED, {"error": "it ended itself as preempted (exit status 75)"})
     told = _read_json(attempt.folder / layout.FAILURE_FILE)
+    if verdict == "preempted":
+        return Ending(End.PREEMPTED, {"error": told.get("error") or "it ended itself as preempted (exit status 75)"})
+    if _is_weather(attempt, told or event):
+        return Ending(End.RELEASED, {"error": str((told or event).get("error"))}, is_weather=True)
     kind = End(told["kind"]) if told.get("kind") in {"failed", "oom", "nan", "preempted"} else End(verdict)
     return Ending(kind, {"error": str(told.get("error") or _error(attempt, event)), "status": event.get("status")})
+
+
+def _is_weather(attempt: Attempt, told: Mapping[str, Any]) -> bool:
+    """Whether an attempt failed with a passing error of the shared folder, which is no fault of what it ran."""
+    if told.get("errno") not in PASSING:
+        return False
+    name = told.get("filename")
+    return name is None or Path(os.path.abspath(name)).is_relative_to(attempt.folder.parents[1])  # noqa: PTH100
 
 
 def _broken_result(attempt: Attempt) -> str:
@@ -205,7 +232,7 @@ def _summary(attempt: Attempt, event: Mapping[str, Any]) -> Any:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return {}
     return found if isinstance(found, dict) else {"value": found}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from jobs.claims import NOTHING, Verdict
-from jobs.queue import AddMarker, Claim, Claimed, Job, Skipped, ask_again, folder_name, lesson
+from jobs.queue import AddMarker, Claim, Claimed, Job, Publish, Skipped, ask_again, folder_name, lesson
 from jobs.spec import JobSpec
 from jobs.store import carry_out
 from jobs.view import policy_of
@@ -45,12 +45,22 @@ class Claiming:
         answers = []
         for claim, attempt in waiting:
             again = ask_again(claim, attempt)
-            answers.append(self._take_in(again, carry_out(again, self.place.store)))
-        return [claimed for claimed in answers if claimed is not None]
+            claimed = self._take_in(again, carry_out(again, self.place.store))
+            if claimed is not None and claim.me.sid == self.place.session.sid:
+                answers.append(claimed)
+            elif claimed is not None:
+                self._give_back(claim, claimed)
+        return answers
+
+    def _give_back(self, claim: Claim, claimed: Claimed) -> None:
+        """A claim of a session that was lost meanwhile: others end it as soon as they see it, so it is not begun."""
+        name = (claimed.job.experiment, claimed.job.id, claimed.attempt)
+        carry_out(Publish(*name, claim.me.released, keep=True), self.place.store)
 
     def _take_in(self, claim: Claim, outcome: Claimed | Skipped) -> Claimed | None:
         self._remember(claim, outcome)
         if isinstance(outcome, Claimed):
+            self.place.board.views[claim.job.experiment].note(claim.job.id, lesson(outcome).names)
             self.place.session.count_claim()
             self.count += 1
             return outcome
@@ -62,7 +72,6 @@ class Claiming:
     def _remember(self, claim: Claim, outcome: Claimed | Skipped) -> None:
         taught = lesson(outcome)
         key = (claim.job.experiment, claim.job.id, outcome.attempt)
-        self.place.board.views[claim.job.experiment].note(claim.job.id, taught.names)
         if taught.tried:
             self.place.session.tried.add(key)
         if taught.is_mine:
@@ -71,6 +80,7 @@ class Claiming:
             self.unknown.append((claim, outcome.attempt))
         if taught.doubts_session:
             self.place.session.last_good = 0.0
+            self.place.session.renew_tickets()
 
     def _add_marker(self, experiment: str, job: str, skipped: Skipped) -> None:
         top = max(skipped.ends)

@@ -127,7 +127,12 @@ def worker(root: Path, /, gpus: str | None, slots: int | None, **options: Any) -
         slots = len(chosen) or len(os.sched_getaffinity(0))
     if not chosen and slots == 0:
         raise InputError("--slots 0 without GPUs leaves nothing to run on", "give --slots 1 or more")
-    sys.exit(Worker(root, chosen, slots, Options(**options, say=click.echo)).run())
+    code = Worker(root, chosen, slots, Options(**options, say=click.echo)).run()
+    try:
+        sys.stdout.flush()
+    except OSError:  # what could not be said is no reason for another exit code
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(code)
 
 
 @main.command(epilog="\b\nExample:\n  orch status --watch")

@@ -14,7 +14,7 @@ from pathlib import Path
 from jobs import layout
 from jobs.claims import NOTHING, History, Names, Verdict, backoff_seconds, final_verdict, is_left_over
 from jobs.plan import experiments
-from jobs.queue import Skipped, Why
+from jobs.queue import Skipped, Why, lesson
 from jobs.records import Claimer, decode_claimer
 from jobs.store import FolderStore, Read
 from jobs.view import ExperimentView, policy_of, spread
@@ -67,7 +67,8 @@ class Board:
         changed = False
         try:
             names = experiments(self.root)
-        except OSError:  # it cannot be listed now: what is known stays
+        except OSError as error:  # it cannot be listed now: what is known stays
+            self.store.tell(error, is_write=False)
             names = list(self.views)
         for name in names:
             if name not in self.views:
@@ -189,6 +190,7 @@ class Board:
     def learn(self, skipped: Skipped) -> None:
         """Keep what a claim that came to nothing has read, and for how long to leave its job alone."""
         experiment, job = skipped.job.experiment, skipped.job.id
+        self.views[experiment].note(job, lesson(skipped).names)
         for number, record in skipped.ends.items():
             self.views[experiment].keep_end(job, number, record)
         if skipped.why is Why.BACKOFF:

@@ -24,10 +24,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from trainers.catalogue import EXIT_PREEMPTED
 from trainers.lifeline import die_with_parent
+from trainers.passing import is_passing
 
 UNLISTED: Final = frozenset({"log.txt"})
 
@@ -150,11 +151,18 @@ def _call(line: Line, message: Message) -> Message:
     except BaseException as error:
         traceback.print_exc()
         kind = "oom" if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError" else "failed"
-        return {"verdict": kind, "error": one_line(error)}
+        return {"verdict": kind, "error": one_line(error), **_errno(error)}
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
     return {"verdict": "done", "summary": result, **collect_patiently(Path(message["env"]["ORCH_FOLDER"]))}
+
+
+def _errno(error: BaseException) -> Message:
+    """What tells a fault of the folder from one of the function."""
+    if not isinstance(error, OSError):
+        return {}
+    return {"errno": error.errno, "filename": None if error.filename is None else str(error.filename)}
 
 
 def _resolve(target: str) -> Any:
@@ -177,25 +185,20 @@ def one_line(error: BaseException) -> str:
 
 def _run_process(line: Line, message: Message) -> Message:
     """Start a program in a group of its own, wait for it, end what it left behind; its verdict."""
-    runner = os.getpid()
-    with Path(message["log"]).open("ab") as log, contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as held:
+        try:
+            log = held.enter_context(Path(message["log"]).open("ab"))
+        except OSError as error:
+            return {"verdict": "released", "error": f"its log could not be opened: {error}"}
         try:
             locks = [held.enter_context(_gpu_lock(path)) for path in message.get("locks", ())]
         except BlockingIOError:
             return {"verdict": "released", "error": "another process of this host uses the GPU"}
         try:
-            child = subprocess.Popen(  # noqa: S603  argv comes from the grid's author, without a shell
-                message["argv"],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **message["env"]},
-                process_group=0,
-                pass_fds=locks,
-                preexec_fn=lambda: die_with_parent(runner),
-            )
+            child = _start(message, log, locks)
         except OSError as error:
-            return {"verdict": "failed", "error": f"{message['argv'][0]}: {error.strerror}", "status": 127}
+            verdict = "released" if is_passing(error) else "failed"
+            return {"verdict": verdict, "error": f"{message['argv'][0]}: {error.strerror}", "status": 127}
         line.begin(child)
         line.reply(event="started", attempt=message["attempt"], group=child.pid)
         status = child.wait()
@@ -205,6 +208,20 @@ def _run_process(line: Line, message: Message) -> Message:
     if status == 0:
         return {"verdict": "done", "status": 0, **collect_patiently(Path(message["env"]["ORCH_FOLDER"]))}
     return {"verdict": "preempted" if status == EXIT_PREEMPTED else "failed", "status": status}
+
+
+def _start(message: Message, log: BinaryIO, locks: list[int]) -> subprocess.Popen[bytes]:
+    runner = os.getpid()
+    return subprocess.Popen(  # noqa: S603  argv comes from the grid's author, without a shell
+        message["argv"],
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env={**os.environ, **message["env"]},
+        process_group=0,
+        pass_fds=locks,
+        preexec_fn=lambda: die_with_parent(runner),
+    )
 
 
 @contextlib.contextmanager

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +29,34 @@ from orchestrator.ends import Ends
 from orchestrator.place import Place
 from orchestrator.pool import Pool
 from orchestrator.runner_process import RunnerProcess
+from trainers.passing import is_passing
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """An attempt that runs no more: what its runner reported, and what a called function printed."""
+
+    attempt: Attempt
+    event: dict[str, Any]
+    printed: bytes
+
+    @property
+    def scratch_files(self) -> str:
+        return f"{scratch_name(self.attempt)}.*"
 
 
 @dataclass
 class Running:
-    """The attempts of a worker, in the runners of its pool."""
+    """The attempts of a worker, in the runners of its pool.
+
+    Attributes:
+        over: attempts whose end could not be made out yet, as the folder would not show what they left.
+    """
 
     place: Place
     pool: Pool
     ends: Ends
+    over: list[Over] = field(default_factory=list)
 
     def start(self, attempt: Attempt, resume_above: int) -> bool:
         """Give a claimed attempt, with its resources, to a runner; False where it had to be given back.
@@ -47,14 +67,14 @@ class Running:
         if attempt.spec.timeout_seconds is not None:
             attempt.timeout_at = attempt.started + attempt.spec.timeout_seconds
         attempt.resume = self._resumable(attempt, resume_above)
-        runner = self.pool.runner()
-        runner.attempt = attempt
         try:
             attempt.folder = self._folder(attempt)
+            message = message_for(attempt, self.pool.scratch)
+            runner = self.pool.runner()
         except OSError as error:
-            self._give_back(runner, error)
+            self._give_back(attempt, error)
             return False
-        runner.run(attempt, message_for(attempt, self.pool.scratch))
+        runner.run(attempt, message)
         if attempt.spec.kind != "call":  # thousands of short calls would drown what matters
             again = f", attempt {attempt.number}" if attempt.number > 1 else ""
             self.place.say(f"started {attempt.experiment}/{attempt.spec.id}{again}")
@@ -69,12 +89,12 @@ class Running:
         about = {"session": session.sid, "host": session.claimer.host, "pid": os.getpid(), "started": time.time()}
         return make_folder(root, attempt.experiment, name, {**about, "gpus": list(attempt.resources.gpus)})
 
-    def _give_back(self, runner: RunnerProcess, error: OSError) -> None:
-        """The root would not take the attempt's folder: leave the job alone for a while."""
-        attempt = self.pool.is_over(runner, died=False)
+    def _give_back(self, attempt: Attempt, error: OSError) -> None:
+        """The attempt's folder, or a process for it, could not be made: leave the job alone for a while."""
+        self.place.weather.note(error)
+        self.pool.give_back(attempt.resources)
         self.place.board.retry_at[attempt.experiment, attempt.spec.id] = time.monotonic() + KILL_AFTER_SECONDS
-        outcome = Ending(End.RELEASED, {"error": f"no folder could be made: {error}"})
-        self.ends.publish(attempt, outcome, is_kept=False)
+        self.ends.publish(attempt, Ending(End.RELEASED, {"error": f"it could not be started: {error}"}), is_kept=False)
 
     def _resumable(self, attempt: Attempt, above: int) -> tuple[Path, ...]:
         """Folders of earlier attempts that this one may resume from, newest first."""
@@ -128,21 +148,59 @@ class Running:
                 self._tell(runner, signal.SIGTERM, "its end was taken by another")
 
     def collect(self) -> bool:
-        """Publish the ends that runners report; whether there were any."""
+        """Take in the ends that runners report, and publish them; whether there were any."""
         ended = [(runner, event) for runner in list(self.pool.running) for event in _first(runner.events())]
         for runner, event in ended:
             printed = runner.printed() if runner.attempt and runner.attempt.spec.kind == "call" else b""
             attempt = self.pool.is_over(runner, died=event["event"] == "died")
-            outcome = ending(attempt, event)
-            for file in [] if attempt.spec.kind == "call" else self.pool.scratch.glob(f"{scratch_name(attempt)}.*"):
-                file.unlink()
-            self.ends.publish(attempt, outcome, is_kept=tidy_folder(attempt, printed))
+            self.over.append(Over(attempt, event, printed))
+        if self.over and (ended or self.place.is_fair):
+            self._finish()
         return bool(ended)
 
+    def _finish(self) -> None:
+        """Publish what is over; what the folder would not show now is looked at again later."""
+        waiting, self.over = self.over, []
+        for over in waiting:
+            try:
+                outcome = self._outcome(over)
+                is_kept = tidy_folder(over.attempt, over.printed)
+            except OSError as error:
+                if is_passing(error) or not self._takes_writes():
+                    self.place.weather.note(error)
+                    self.over.append(over)
+                    continue
+                outcome, is_kept = Ending(End.FAILED, {"error": f"what it left cannot be read: {error}"}), True
+            for file in [] if over.attempt.spec.kind == "call" else self.pool.scratch.glob(over.scratch_files):
+                file.unlink()
+            self.ends.publish(over.attempt, outcome, is_kept=is_kept)
+
+    def _outcome(self, over: Over) -> Ending:
+        """The attempt's end; one that failed while the folder takes no writes is given back, not failed."""
+        outcome = ending(over.attempt, over.event)
+        if outcome.is_weather:
+            self.place.weather.note(str(outcome.body["error"]))
+        is_mute = outcome.kind is End.FAILED and over.attempt.spec.kind != "call"  # functions say what failed them
+        if is_mute and not self._takes_writes():
+            error = f"the folder took no writes when it failed: {outcome.body.get('error')}"
+            return Ending(End.RELEASED, {**outcome.body, "error": error}, is_weather=True)
+        return outcome
+
+    def _takes_writes(self) -> bool:
+        return self.place.weather.takes_writes(self.place.store, self.place.session.sid)
+
+    @property
+    def attempts(self) -> list[Attempt]:
+        """Attempts that run, or whose end is still to be made out."""
+        return [*self.pool.attempts, *(over.attempt for over in self.over)]
+
     def release(self, attempt: Attempt) -> None:
-        """The worker leaves while an attempt runs."""
+        """The worker leaves before an attempt's end is known."""
         outcome = Ending(End.RELEASED, {"error": "the worker left"})
-        self.ends.publish(attempt, outcome, is_kept=bool(attempt.folder.name) and attempt.folder.is_dir())
+        is_kept = False
+        with contextlib.suppress(OSError):
+            is_kept = bool(attempt.folder.name) and attempt.folder.is_dir()
+        self.ends.publish(attempt, outcome, is_kept=is_kept)
 
     def next_deadline(self) -> float:
         """Monotonic seconds of the next stop or kill; infinity: none."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Set
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
-from filelock import SoftFileLease
+from filelock import SoftFileLease, Timeout
 
 from jobs import layout
 from jobs.errors import HostUnfitError, InputError
@@ -92,10 +94,14 @@ class Session:
         """Make new tickets every few hundred claims: file systems bound the links of one file."""
         self._claims += 1
         if self._claims % CLAIMS_PER_TICKET == 0:
-            self._rolls += 1  # a set that could only be made in part is left, for its names are taken
-            paths, makes = tickets(self.claimer, self._rolls)
-            if not any(isinstance(self.store.answer(make), Failed) for make in makes):
-                self.tickets = paths
+            self.renew_tickets()
+
+    def renew_tickets(self) -> None:
+        """A new set of tickets; what an old one may have put is asked with that old one."""
+        self._rolls += 1  # a set that could only be made in part is left, for its names are taken
+        paths, makes = tickets(self.claimer, self._rolls)
+        if not any(isinstance(self.store.answer(make), Failed) for make in makes):
+            self.tickets = paths
 
     def close(self) -> None:
         """Put `closed` before the lease is released; where that stays unknown, the lease is left standing."""
@@ -124,24 +130,38 @@ def open_session(store: FolderStore, past: frozenset[str] = frozenset()) -> Sess
     sid = os.urandom(8).hex()
     lease_seconds, beat_seconds = times_from_environment()
     path = store.root / layout.lease(sid)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lease = SoftFileLease(
-            path, lease_duration=_NEVER_SECONDS, heartbeat_interval=beat_seconds, thread_local=False, timeout=60
-        )
-        lease.acquire()
-        descriptor = os.open(path, os.O_RDONLY)
-        os.fsync(descriptor)
-        os.close(descriptor)
-    except OSError as error:
-        raise unfit(error) from error
+    lease = SoftFileLease(
+        path, lease_duration=_NEVER_SECONDS, heartbeat_interval=beat_seconds, thread_local=False, timeout=60
+    )
     who = claimer(sid, lease_seconds)
     paths, makes = tickets(who)
-    for make in makes:
-        if isinstance(reply := store.answer(make), Failed):
+    try:
+        _acquire(lease, path)
+        for make in makes:
+            if isinstance(reply := store.answer(make), Failed):
+                raise HostUnfitError(f"{make.path}: {reply.error}", "is the folder full, or its server away?")
+    except BaseException:
+        # Or it would beat on for ever, for a session that nobody has.
+        lease._stop_heartbeat()
+        with contextlib.suppress(OSError):
             lease.release(force=True)
-            raise HostUnfitError(f"{make.path}: {reply.error}", "is the folder full, or its server away?")
+        raise
     return Session(store, who, lease, paths, beat_seconds, boot_seconds(), past)
+
+
+def _acquire(lease: SoftFileLease, path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lease.acquire()
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise unfit(error) from error
+    except Timeout as error:
+        raise HostUnfitError(f"{path}: no lease could be taken", "is the folder full, or its server away?") from error
 
 
 def times_from_environment() -> tuple[float, float]:

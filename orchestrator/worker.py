@@ -21,19 +21,22 @@ from jobs.fitness import self_test
 from jobs.plan import experiments
 from jobs.queue import Claimed
 from jobs.records import End
-from jobs.sessions import Standing, poll_seconds
+from jobs.sessions import poll_seconds
 from jobs.store import FolderStore
 from orchestrator.attempt import Attempt, Ending
 from orchestrator.claiming import Claiming
 from orchestrator.ends import Ends
 from orchestrator.gpus import Gpu
+from orchestrator.keeping import Keeper
 from orchestrator.picking import Board, Mine
 from orchestrator.place import Place
 from orchestrator.pool import Need, Pool, need_of
 from orchestrator.publishing import Outbox
 from orchestrator.running import Running
 from orchestrator.session import open_session, times_from_environment
+from orchestrator.vigil import Vigil
 from orchestrator.watching import Watcher
+from orchestrator.weather import Weather
 
 _SHORTEST_PAUSE: Final = 0.05
 _GLANCE_SECONDS: Final = 1.0
@@ -71,9 +74,13 @@ class Worker:
         times_from_environment()  # a mistake there is told before anything is written
         self_test(root, os.urandom(8).hex())
         self.options = options
-        store = FolderStore(root)
+        say = _tolerant(options.say)
+        weather = Weather(say)
+        store = FolderStore(root, on_trouble=weather.hear)
         board = Board(root, store, random.Random(os.urandom(8)))  # noqa: S311
-        self.place = Place(store, board, open_session(store), options.say)
+        self.place = Place(store, board, open_session(store), weather, say)
+        self.keeper = Keeper(self.place)
+        self.vigil = Vigil(say)
         self.scratch = Path(tempfile.mkdtemp(prefix="orch-worker-"))
         self.pool = Pool(gpus, slots, self.scratch)
         self.outbox = Outbox(store)
@@ -94,9 +101,11 @@ class Worker:
         """Work until nothing is left, or until told to stop; the exit code."""
         try:
             self._introduce()
+            self.vigil.start()
             with self._signals():
                 self._loop()
         finally:
+            self.vigil.stop()
             self._leave()
         return 1 if self.ends.final_failures or self.ends.broken else 0
 
@@ -134,11 +143,12 @@ class Worker:
             text = f"{signal.Signals(number).name}: no new jobs; running ones save and are released (again: stop now)"
         else:
             text = "stopping now"
-        os.write(2, (text + "\n").encode())
+        with contextlib.suppress(OSError):
+            os.write(2, (text + "\n").encode())
 
     def _leave(self) -> None:
         """On every way out: end what runs, end the attempts, then the session, before its lease is released."""
-        attempts = self.pool.attempts
+        attempts = self.running.attempts
         with contextlib.ExitStack() as steps:  # last in, first done, each whatever becomes of the one before
             steps.callback(self._say_goodbye)
             steps.callback(shutil.rmtree, self.scratch, ignore_errors=True)
@@ -162,6 +172,7 @@ class Worker:
     def _loop(self) -> None:
         told = 0
         while True:
+            self.vigil.turn()
             changed = self.running.collect()
             self.ends.retry()
             if self.signals > told:
@@ -178,9 +189,13 @@ class Worker:
                 self._wait()
 
     def _is_over(self) -> bool:
-        if self.pool.running or (self.outbox.pending and self.signals < 2):
+        if self.pool.running or (self._has_unsent and self.signals < 2):
             return False
         return bool(self.signals) or self.is_leaving or self._is_at_limit()
+
+    @property
+    def _has_unsent(self) -> bool:
+        return bool(self.outbox.pending or self.running.over)
 
     def _is_at_limit(self) -> bool:
         return self.options.max_jobs is not None and self.claiming.count >= self.options.max_jobs
@@ -197,11 +212,15 @@ class Worker:
         now = time.monotonic()
         has_room = self.pool.has_room and not self.signals
         pause = min(self.pause, _GLANCE_SECONDS) if has_room else _GLANCE_SECONDS
-        wake = min(now + pause, self.outbox.next_due(), self.running.next_deadline())
+        wake = min(now + pause, self.outbox.next_due(), self.running.next_deadline(), self._next_try(now))
         pipes = [sign for runner in self.pool.running for sign in runner.signs]
         ready, _, _ = select.select([*pipes, self._wake_in], [], [], max(0.0, wake - now))
         if self._wake_in in ready:
             os.read(self._wake_in, 64)
+
+    def _next_try(self, now: float) -> float:
+        """When to try the folder again; at once would be a loop that waits for nothing."""
+        return max(self.place.weather.next_due(), now + _SHORTEST_PAUSE)
 
     # --- the session ------------------------------------------------------------------------------------------------
 
@@ -215,6 +234,8 @@ class Worker:
         if self._is_due("beat", session.beat_seconds) or session.is_suspect:
             self._look_at_own()
             self.running.stop_what_was_ended()
+        elif self.keeper.is_without and self.place.is_fair:
+            self._look_at_own()
         if self._is_due("note", min(session.beat_seconds, _NOTE_SECONDS)):
             self.noted = time.monotonic()
             session.write_note(self._note())
@@ -224,13 +245,7 @@ class Worker:
             self._watch()
 
     def _look_at_own(self) -> None:
-        lost = self.place.session
-        if lost.look() is not Standing.LOST:
-            return
-        self.place.say(f"session {lost.sid} was ended by another worker; a new one goes on")
-        lost.close()
-        self.place.session = open_session(self.place.store, lost.past | {lost.sid})
-        self.place.board.ended.add(lost.sid)
+        self.keeper.look()
         self.watcher.me = self.place.session.claimer
 
     def _watch(self) -> None:
@@ -266,15 +281,19 @@ class Worker:
             "gpus": [gpu.index for gpu in self.pool.gpus],
             "slots": self.pool.slots,
             "jobs": self.running.notes(),
-            "waits_for": [pending.problem for pending in self.outbox.pending if pending.problem],
+            "waits_for": sorted({problem for problem in self._problems() if problem}),
         }
+
+    def _problems(self) -> Iterator[str]:
+        yield self.place.weather.problem
+        yield from (pending.problem for pending in self.outbox.pending)
 
     # --- claiming ---------------------------------------------------------------------------------------------------
 
     @property
     def _mine(self) -> Mine:
         session = self.place.session
-        running = {attempt.key for attempt in self.pool.attempts}
+        running = {attempt.key for attempt in self.running.attempts}
         on_their_way = {(pending.experiment, pending.job, pending.attempt) for pending in self.outbox.pending}
         return Mine(session.past | {session.sid}, frozenset(running | on_their_way))
 
@@ -282,10 +301,14 @@ class Worker:
         """Claim and start attempts until nothing is free or nothing is left; whether any was started."""
         if not self.pool.has_room or self._is_at_limit() or self.is_leaving:
             return False
+        if self.keeper.is_without or not self.place.is_fair:
+            return False
+        unread = self.place.weather.unread
         if not self._refresh_queue():
             return False
         started = self._claim_from_queue()
-        if not started and not self.queue and not self.pool.running and not self.outbox.pending:
+        is_idle = not (started or self.queue or self.pool.running or self._has_unsent or self.claiming.unknown)
+        if is_idle and unread == self.place.weather.unread:
             self._maybe_leave()
         return started
 
@@ -308,7 +331,7 @@ class Worker:
             started |= self._start_late(claimed)
         queue, self.queue = self.queue, []
         while queue and not self.claiming.unknown and not self.signals:
-            if not self.pool.has_room or self._is_at_limit():
+            if not self.pool.has_room or self._is_at_limit() or self.keeper.is_without or self.place.weather.problem:
                 break
             experiment, job = queue.pop(0)
             outcome = self._try_job(experiment, job)
@@ -362,6 +385,16 @@ class Worker:
         if self.options.keep_alive:
             return
         self.is_leaving = self.options.exit_when_idle or not self.place.board.is_worth_staying(self._mine)
+
+
+def _tolerant(say: Callable[[str], None]) -> Callable[[str], None]:
+    """What is said may go to a file on the very folder that is full, or to a terminal that is gone."""
+
+    def said(text: str) -> None:
+        with contextlib.suppress(OSError):
+            say(text)
+
+    return said
 
 
 def _why_not(need: Need) -> str:

@@ -28,8 +28,28 @@ class NonFiniteError(ArithmeticError):
         return f"the {self.what} stopped being finite at epoch {self.epoch}, step {self.step}; try a smaller train.lr"
 
 
-class Preempted(BaseException):
-    """SIGTERM or SIGINT asked this attempt to stop; not an error, so `except Exception` lets it through."""
+class FolderAwayError(OSError):
+    """A shared folder failed for a passing reason, and did so for longer than an attempt waits.
+
+    Args:
+        what: was to be written or read.
+        error: the last one; its `errno` and `filename` are this one's too.
+        seconds: how long it was waited for.
+    """
+
+    def __init__(self, what: str, error: OSError, seconds: float) -> None:
+        super().__init__(error.errno, error.strerror, error.filename)
+        self.what, self.seconds = what, seconds
 
     def __str__(self) -> str:
-        return "asked to stop"
+        return f"waited {self.seconds:.0f} s in vain for {self.what}: {super().__str__()}"
+
+
+class Preempted(BaseException):
+    """This attempt is to stop and may go on elsewhere: SIGTERM, SIGINT, or a folder that stayed away.
+
+    Not an error, so `except Exception` lets it through.
+    """
+
+    def __str__(self) -> str:
+        return super().__str__() or "asked to stop"

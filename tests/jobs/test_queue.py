@@ -324,7 +324,8 @@ def test_what_is_unknown_is_asked_again_with_the_same_ticket() -> None:
     requests, result = play(ask_again(SECOND, 2), [Won.MINE, ("job.0001.void",), encode_void(fresh=True)])
     assert requests == [Put("my/claim", claim_of(2)), List(SHARD), Read(void_of(1))]
     assert result == Claimed(JOB, 2, resume_above=1)
-    _, result = play(ask_again(FIRST, 1), [Won.MINE, ended(End.CANCELLED)])
+    requests, result = play(ask_again(FIRST, 1), [Won.MINE, ("job.0001", "job.0001.end")])
+    assert requests[1:] == [List(SHARD)]
     assert (result.why, result.attempt) == (Why.STOPPED, 1)
     _, result = play(ask_again(SECOND, 2), [Won.THEIRS])
     assert (result.why, result.attempt) == (Why.LOST, 2)

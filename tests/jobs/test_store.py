@@ -114,9 +114,7 @@ def test_a_put_is_unknown_while_its_parents_cannot_be_made(tmp_path: Path) -> No
     assert away.answer(Put("a", "exp/log/x")) is Won.UNKNOWN
 
 
-@pytest.mark.parametrize(
-    "number", [errno.EPERM, errno.EACCES, errno.EROFS, errno.EXDEV, errno.ENAMETOOLONG, errno.EMLINK]
-)
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EACCES, errno.EROFS, errno.EXDEV, errno.ENAMETOOLONG])
 def test_a_folder_that_will_never_take_a_link_is_unfit_at_once(
     store: FolderStore, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
@@ -126,6 +124,30 @@ def test_a_folder_that_will_never_take_a_link_is_unfit_at_once(
         store.answer(Put(source, "exp/x"))
     assert caught.value.exit_code == 3
     assert "\n" not in str(caught.value)
+
+
+def test_a_source_that_can_bear_no_more_names_is_of_no_more_use(
+    store: FolderStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = ticket(store)
+    monkeypatch.setattr(os, "link", failing(errno.EMLINK, takes_effect=False))
+    assert store.answer(Put(source, "exp/x")) is Won.GONE
+    assert store.answer(Read("exp/x")) is ABSENT
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EACCES, errno.EIO])
+def test_a_patient_store_answers_and_tells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """What refuses today may be mended tomorrow, and a worker has results to keep until then."""
+    told: list[tuple[int | None, bool]] = []
+    patient = FolderStore(tmp_path, on_trouble=lambda error, is_write: told.append((error.errno, is_write)))
+    source = ticket(patient)
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "link", failing(number, takes_effect=False, times=100))
+        assert patient.answer(Put(source, "exp/x")) is Won.UNKNOWN
+    assert told == [(number, True)]
+    assert patient.answer(Put(source, "exp/x")) is Won.MINE
+    assert isinstance(patient.answer(Read(".orch")), Failed)
+    assert told[1:] == [(errno.EISDIR, False)]
 
 
 @pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="no second file system at /dev/shm")
