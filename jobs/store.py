@@ -111,9 +111,10 @@ ABSENT: Final = Absent()
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The folder could not be asked, for a passing reason."""
+    """The folder could not be asked, for a passing reason; `number` is the system's, where it gave one."""
 
     error: str
+    number: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +205,7 @@ class FolderStore:
             return self._answer(request)
         except OSError as error:
             self.tell(error, is_write=not isinstance(request, Read | List | Look))
-            return Won.UNKNOWN if isinstance(request, Put) else Failed(one_line(error))
+            return Won.UNKNOWN if isinstance(request, Put) else Failed(one_line(error), error.errno)
 
     def tell(self, error: OSError, *, is_write: bool) -> None:
         """Note an error of this folder.

@@ -278,11 +278,15 @@ def collect_patiently(folder: Path) -> Message:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    for parent, _, names in os.walk(folder):
+    for parent, _, names in os.walk(folder, onerror=_refuse):  # it would leave out what it cannot list
         for name in names:
             path = Path(parent, name)
             if path.is_file() and not path.is_symlink():
                 yield path
+
+
+def _refuse(error: OSError) -> None:
+    raise error
 
 
 def _sync(folder: Path) -> None:

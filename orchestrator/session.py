@@ -139,7 +139,9 @@ def open_session(store: FolderStore, past: frozenset[str] = frozenset()) -> Sess
         _acquire(lease, path)
         for make in makes:
             if isinstance(reply := store.answer(make), Failed):
-                raise HostUnfitError(f"{make.path}: {reply.error}", "is the folder full, or its server away?")
+                raise HostUnfitError(reply.error, "is the folder full, or its server away?") from OSError(
+                    reply.number or 0, reply.error
+                )
     except BaseException:
         # Or it would beat on for ever, for a session that nobody has.
         lease._stop_heartbeat()

@@ -17,7 +17,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from jobs.fitness import self_test
 from jobs.plan import experiments
 from jobs.queue import Claimed
 from jobs.records import End
@@ -27,13 +26,13 @@ from orchestrator.attempt import Attempt, Ending
 from orchestrator.claiming import Claiming
 from orchestrator.ends import Ends
 from orchestrator.gpus import Gpu
-from orchestrator.keeping import Keeper
+from orchestrator.keeping import Keeper, first_session
 from orchestrator.picking import Board, Mine
 from orchestrator.place import Place
 from orchestrator.pool import Need, Pool, need_of
 from orchestrator.publishing import Outbox
 from orchestrator.running import Running
-from orchestrator.session import open_session, times_from_environment
+from orchestrator.session import times_from_environment
 from orchestrator.vigil import Vigil
 from orchestrator.watching import Watcher
 from orchestrator.weather import Weather
@@ -72,13 +71,12 @@ class Worker:
     def __init__(self, root: Path, gpus: list[Gpu], slots: int, options: Options) -> None:
         root = root.absolute()
         times_from_environment()  # a mistake there is told before anything is written
-        self_test(root, os.urandom(8).hex())
         self.options = options
         say = _tolerant(options.say)
         weather = Weather(say)
         store = FolderStore(root, on_trouble=weather.hear)
         board = Board(root, store, random.Random(os.urandom(8)))  # noqa: S311
-        self.place = Place(store, board, open_session(store), weather, say)
+        self.place = Place(store, board, first_session(store, say), weather, say)
         self.keeper = Keeper(self.place)
         self.vigil = Vigil(say)
         self.scratch = Path(tempfile.mkdtemp(prefix="orch-worker-"))
@@ -115,8 +113,9 @@ class Worker:
         root = self.place.store.root
         sid = self.place.session.sid
         self.place.say(f"worker {sid} on {where}: GPUs {gpus}; {self.pool.slots} CPU slots; root {root}")
-        if not experiments(root):
-            self.place.say(f"nothing is planned in {root}; run orch plan first")
+        with contextlib.suppress(OSError):  # the first look at the board tells
+            if not experiments(root):
+                self.place.say(f"nothing is planned in {root}; run orch plan first")
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:

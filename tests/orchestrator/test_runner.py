@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -220,6 +221,24 @@ def test_collect_lists_every_file_with_its_size_and_hash_but_the_log_and_links(t
     listed = collect(tmp_path)["files"]
     assert listed == sorted((name, len(data), hashlib.sha256(data).hexdigest()) for name, data in files.items())
     assert listed[1][2] == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, "abc"
+
+
+def test_collect_leaves_out_nothing_that_it_cannot_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A record without a file that lies there would be accepted for good."""
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "weights.bin").write_bytes(b"w")
+    real = os.scandir
+
+    def scandir(path: str) -> Any:
+        if path.endswith("deep"):
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        return real(path)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(os, "scandir", scandir)
+        with pytest.raises(OSError, match="Input/output error"):
+            collect(tmp_path)
+    assert [name for name, *_ in collect(tmp_path)["files"]] == ["deep/weights.bin"]
 
 
 def test_collect_finds_nothing_where_there_is_no_folder(tmp_path: Path) -> None:

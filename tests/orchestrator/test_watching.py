@@ -64,6 +64,15 @@ def test_a_silent_session_is_ended_at_its_own_lease_and_its_lease_file_removed(
     assert not (root.path / layout.lease(other.sid)).exists()
 
 
+def test_a_watcher_that_comes_a_little_early_each_time_looks_each_time(
+    root: Root, watcher: Watcher, clock: Clock, other: Claimer
+) -> None:
+    began = clock.now
+    while not watch(watcher, root, other):
+        clock.now += POLL - 0.01
+    assert clock.now - began < LEASE + POLL
+
+
 def test_each_owner_is_given_the_lease_that_it_recorded(
     root: Root, watcher: Watcher, clock: Clock, other: Claimer
 ) -> None:
