@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format benchmark quality clean
+.PHONY: demo test check format verify soak soak-nfs benchmark quality clean
 
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
@@ -17,6 +17,10 @@ $(VENV)/.installed: $(VENV)/.made setup.cfg pyproject.toml
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(BIN)/pip install -qq --editable '.[dev]'
+	touch $@
+
+$(VENV)/.installed-lab: $(VENV)/.installed-dev
+	$(BIN)/pip install -qq --editable '.[lab]'
 	touch $@
 
 demo: $(VENV)/.installed
@@ -40,6 +44,19 @@ format: $(VENV)/.installed-dev
 # Slower than the tests; what they gave last stands in docs/measured.md.
 benchmark: $(VENV)/.installed
 	$(BIN)/python benchmarks/startup.py
+
+# What the model checker explores without bounds; MINUTES bounds it, and it says where it was cut.
+MINUTES ?= 120
+verify: $(VENV)/.installed-dev
+	$(BIN)/python -m tests.jobs.checker --minutes $(MINUTES)
+
+# Real workers under every fault that this machine can make; SEED=n repeats a run's choices.
+soak: $(VENV)/.installed-lab
+	$(BIN)/python -m tests.soak --minutes 10 $(if $(SEED),--seed $(SEED))
+
+# The same over four guests with NFS clients of their own: needs root and user-mode-linux.
+soak-nfs: $(VENV)/.installed-lab
+	$(BIN)/python -m tests.soak.nfs --versions 3,4.2 $(if $(SEED),--seed $(SEED))
 
 # Needs CIFAR-10 as a folder of images in $$ORCH_DATA/cifar10-jpeg, and about half an hour of two cores.
 quality: $(VENV)/.installed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any
@@ -161,3 +162,46 @@ def report(root: Path, experiment: str | None) -> None:
 
     for line in write_reports(root, experiment):
         click.echo(line)
+
+
+@main.command(epilog="\b\nExample:\n  orch doctor\n  orch doctor --crash-test --jobs 200 --seed 1")
+@click.option("--json", "as_json", is_flag=True, help="Print what was found as JSON (schema 1).")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=2, max=600),
+    default=8.0,
+    show_default=True,
+    help="How long two processes, or two hosts, may measure each other.",
+)
+@click.option("--crash-test", is_flag=True, help="Then work off small jobs here while workers are killed and frozen.")
+@click.option("--jobs", type=click.IntRange(min=1), help="How many jobs the crash test has.  [default: 200]")
+@click.option("--seed", type=click.IntRange(min=0), help="Of the crash test's faults.  [default: a new one]")
+@click.pass_obj
+def doctor(root: Path, /, *, as_json: bool, seconds: float, **crash: Any) -> None:
+    """Find out whether this host, its GPUs and the root are fit to work, and which lease to use.
+
+    Leaves nothing behind. Run it on two hosts at once to measure what one sees of the other. Exit code 3: unfit.
+    """
+    from rich.console import Console
+
+    from orchestrator.doctor import crashing
+    from orchestrator.doctor.examination import Options, examine
+    from orchestrator.doctor.rendering import render
+
+    jobs, seed = crash["jobs"], crash["seed"]
+    if not crash["crash_test"] and (jobs is not None or seed is not None):
+        raise click.UsageError("--jobs and --seed belong to --crash-test")
+    with Console(stderr=True).status("this host") as display:
+        found = examine(root, Options(seconds=seconds, tell=display.update))
+    if not as_json:
+        click.echo(render(found, shutil.get_terminal_size((100, 24)).columns))
+    toll = None
+    if crash["crash_test"] and found.is_fit:
+        toll = crashing.run(root, jobs, seed, lambda line: click.echo(line, err=True))
+        if not as_json:
+            click.echo("\n".join(crashing.render(toll)))
+    if as_json:
+        click.echo(json.dumps(found.as_json() | {"crash_test": None if toll is None else toll.as_json()}))
+    found.raise_if_unfit()
+    if toll is not None:
+        crashing.raise_if_broken(root, toll)
