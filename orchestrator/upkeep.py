@@ -1,0 +1,82 @@
+"""What a worker sees to beside its jobs: its own session, those of others, its note, and a word now and then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from jobs.records import End
+from orchestrator.feeding import GLANCE_SECONDS, Feeder
+from orchestrator.keeping import Keeper
+from orchestrator.place import Place
+from orchestrator.running import Running
+from orchestrator.timetable import Timetable
+from orchestrator.watching import Watcher
+
+_NOTE_SECONDS: Final = 10.0
+
+
+@dataclass
+class Upkeep:
+    """See the module's docstring."""
+
+    place: Place
+    running: Running
+    feeder: Feeder
+    keeper: Keeper
+    watcher: Watcher
+    timetable: Timetable
+
+    def tend(self) -> None:
+        """Look at one's own session and attempts at each beat, write the note, and watch the others."""
+        session = self.place.session
+        if self.timetable.is_due("beat", session.beat_seconds) or session.is_suspect:
+            self.keeper.look()
+            self.running.stop_what_was_ended()
+        elif self.keeper.is_without and self.place.is_fair:
+            self.keeper.look()
+        if self.timetable.is_due("note", min(session.beat_seconds, _NOTE_SECONDS)):
+            session.write_note(self._note())
+        if self.timetable.is_due("tally", _NOTE_SECONDS):
+            self._say_tally()
+        if self.timetable.is_due("watch", GLANCE_SECONDS):
+            self._watch()
+
+    def _watch(self) -> None:
+        """A worker that claims nothing now watches too, or what a dead session left would wait a lease longer."""
+        if not self.feeder.wants_more and self.timetable.is_due("refresh", self.feeder.poll):
+            self.place.board.refresh()
+            self.feeder.queue = []
+        owners = self.place.board.open_claims()
+        for sid in {self.place.session.sid, *self.place.session.past}:
+            owners.pop(sid, None)
+        self.watcher.me = self.place.session.claimer
+        ended = self.watcher.look(owners, self.place.session.tickets.evicted)
+        if ended:
+            self.place.board.ended |= ended
+            self.feeder.look_again()
+
+    def _say_tally(self) -> None:
+        """Short jobs are not told one by one: say now and then how many there were."""
+        if self.running.ends.untold:
+            done = self.running.ends.counts.get(End.DONE, 0)
+            self.place.say(f"{done} done by this worker, {len(self.feeder.queue)} in view")
+        self.running.ends.untold = 0
+
+    def _note(self) -> dict[str, Any]:
+        who = self.place.session.claimer
+        return {
+            "session": who.sid,
+            "host": who.host,
+            "pid": who.pid,
+            "lease_seconds": who.lease_seconds,
+            "gpus": [gpu.index for gpu in self.running.pool.gpus],
+            "slots": self.running.pool.slots,
+            "jobs": self.running.notes(),
+            "waits_for": sorted({problem for problem in self._problems() if problem}),
+        }
+
+    def _problems(self) -> Iterator[str]:
+        yield self.place.weather.problem
+        yield from (pending.problem for pending in self.running.ends.outbox.pending)
