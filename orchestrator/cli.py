@@ -40,6 +40,14 @@ class _OneLineErrors(click.Group):
             sys.exit(error.exit_code)
         except click.Abort:
             sys.exit(130)
+        except OSError as error:  # a server that is away has no traceback worth reading
+            from jobs.fitness import unfit
+            from trainers.passing import is_passing
+
+            if not is_passing(error):
+                raise
+            click.echo(f"error: {unfit(error)}", err=True)
+            sys.exit(3)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -11,8 +11,10 @@ from typing import Any
 
 from jobs import layout
 from jobs.errors import HostUnfitError
+from jobs.fitness import unfit
 from jobs.records import EndRecord, decode_end
 from jobs.snapshot import ExperimentState, JobState, SessionState, Snapshot, State, snapshot
+from trainers.passing import is_passing
 
 Document = dict[str, Any]
 SHOWN_FAILURES = 10
@@ -35,6 +37,8 @@ def as_document(root: Path) -> Document:
 
 def unreadable(root: Path, error: OSError) -> HostUnfitError:
     """The one-line error for a root that cannot be read."""
+    if is_passing(error):
+        return unfit(error)
     where = error.filename or root
     return HostUnfitError(f"{where}: {error.strerror or error}", "give a root that you can read (--root)")
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from orchestrator.cli import main
 from orchestrator.gpus import inventory
 from tests.orchestrator import no_links
 from tests.orchestrator.scene import WORKER, Scene, error_line, grid
@@ -54,12 +57,12 @@ def test_the_installed_script_is_the_same_as_the_module(scene: Scene) -> None:
     script = Path(sys.executable).with_name("orch")
     run = subprocess.run([script, "--help"], capture_output=True, text=True, check=True, env=scene.environment())
     assert run.stdout == scene.orch("--help")[0].replace("python -m orchestrator", "orch")
-    for command in ("init", "plan", "worker", "status", "report"):
+    for command in ("init", "plan", "worker", "status", "report", "doctor"):
         assert f"\n  {command} " in run.stdout
     assert scene.orch("--version")[0].startswith("orch, version ")
 
 
-@pytest.mark.parametrize("command", ["init", "plan", "worker", "status", "report"])
+@pytest.mark.parametrize("command", ["init", "plan", "worker", "status", "report", "doctor"])
 def test_every_command_explains_itself_with_an_example(scene: Scene, command: str) -> None:
     said, _ = scene.orch(command, "--help")
     assert "Example:" in said
@@ -238,3 +241,16 @@ def test_a_reader_that_goes_away_is_no_error(scene: Scene) -> None:
         ["bash", "-c", command, "bash", path], env=scene.environment(), capture_output=True, text=True, check=True
     )
     assert (run.stdout.splitlines()[1:], run.stderr) == (["0"], "")
+
+
+def test_a_server_that_is_away_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def scandir(path: object) -> None:
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(SystemExit) as caught:
+        main(["--root", str(tmp_path), "status"])
+    assert caught.value.code == 3
+    assert error_line(capsys.readouterr().err).startswith(f"error: {tmp_path}: Stale file handle; is its server away?")
