@@ -7,6 +7,7 @@ import errno
 import os
 from pathlib import Path
 
+from jobs import layout
 from jobs.errors import HostUnfitError
 from jobs.statx import force_sync
 
@@ -40,12 +41,13 @@ def self_test(root: Path, token: str) -> None:
     Raises:
         HostUnfitError: it cannot.
     """
-    folder = root / ".orch" / "tmp"
-    first, second = folder / f"cmd.{token}.a", folder / f"cmd.{token}.b"
+    # Across folders, as tickets are linked: some file systems know hard links within one folder only.
+    first, second = root / layout.command_temp(f"{token}.a"), root / layout.SESSIONS / f"cmd.{token}.b"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        for folder in (first.parent, second.parent):
+            folder.mkdir(parents=True, exist_ok=True)
         _try_links(first, second)
-        sync_folder(str(folder))
+        sync_folder(str(second.parent))
     except OSError as error:
         raise unfit(error) from error
     finally:
@@ -58,7 +60,8 @@ def _try_links(first: Path, second: Path) -> None:
     descriptor = os.open(first, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     os.fsync(descriptor)
     os.close(descriptor)
-    second.hardlink_to(first)
+    with contextlib.suppress(FileExistsError):  # a client may send it twice; the inodes tell
+        second.hardlink_to(first)
     try:
         second.hardlink_to(first)
     except FileExistsError:

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 SESSIONS: Final = ".orch/sessions"
 TMP: Final = ".orch/tmp"
 CONTROL: Final = ".orch/control"
+DOCTOR: Final = ".orch/doctor"  # where two hosts that examine the root at once meet
 PLAN: Final = "plan"
 LOG: Final = "log"
 DONE: Final = "done"

@@ -57,6 +57,13 @@ class _OneLineErrors(click.Group):
             sys.exit(0)
 
 
+class _Folder(click.Path):
+    """A folder's path, not looked at: its server may be away, and `orch doctor` is to say so."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:  # noqa: ARG002
+        return Path(value)
+
+
 _EXAMPLE = """\b
 Example:
   orch plan grids/quickstart.yaml
@@ -73,7 +80,7 @@ Example:
 )
 @click.option(
     "--root",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=_Folder(file_okay=False),
     default="runs",
     envvar="ORCH_ROOT",
     show_default=True,
@@ -86,6 +93,8 @@ def main(context: click.Context, root: Path) -> None:
 
     Shell completion: eval "$(_ORCH_COMPLETE=bash_source orch)", or zsh_source, fish_source.
     """
+    if context.invoked_subcommand != "doctor" and root.is_file():
+        raise click.BadParameter(f"Directory '{root}' is a file.", ctx=context, param_hint="--root")
     context.obj = root
 
 
