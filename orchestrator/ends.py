@@ -62,9 +62,16 @@ class Ends:
         if published is not Published.UNKNOWN:
             self._settled(pending, published)
 
-    def retry(self, *, at_once: bool = False) -> None:
-        """Try again what is due, or `at_once` all there is."""
-        for pending, outcome in self.outbox.retry(at_once=at_once):
+    def retry(self) -> None:
+        """Try again what is due."""
+        for pending, outcome in self.outbox.retry():
+            self._settled(pending, outcome)
+
+    def leave(self) -> None:
+        """Try all there is once more, then give back what could not be written."""
+        for pending, outcome in self.outbox.retry(at_once=True):
+            self._settled(pending, outcome)
+        for pending, outcome in self.outbox.give_up():
             self._settled(pending, outcome)
 
     def _settled(self, pending: Pending, outcome: Published) -> None:

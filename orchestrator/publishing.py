@@ -62,6 +62,18 @@ class Outbox:
         outcomes = [(pending, self._try(pending)) for pending in due]
         return [(pending, outcome) for pending, outcome in outcomes if outcome is not Published.UNKNOWN]
 
+    def give_up(self) -> list[tuple[Pending, Published]]:
+        """The worker leaves: what could never be written ends by the ready-made ticket, so that others go on at once.
+
+        What was written stays as it is: it may have been put.
+        """
+        settled: list[tuple[Pending, Published]] = []
+        for pending in [pending for pending in self.pending if not pending.temp]:
+            if (outcome := self._give_up(pending)) is not Published.UNKNOWN:
+                settled.append((pending, outcome))
+                self.pending = [other for other in self.pending if other is not pending]
+        return settled
+
     def next_due(self) -> float:
         return min((pending.not_before for pending in self.pending), default=float("inf"))
 

@@ -145,7 +145,7 @@ class Worker:
             steps.callback(self._say_goodbye)
             steps.callback(shutil.rmtree, self.scratch, ignore_errors=True)
             steps.callback(self.place.session.close)
-            steps.callback(self.ends.retry, at_once=True)
+            steps.callback(self.ends.leave)
             for attempt in attempts:
                 steps.callback(self.running.release, attempt)
             steps.callback(self.pool.close)
