@@ -12,7 +12,7 @@ from orchestrator.keeping import Keeper
 from orchestrator.place import Place
 from orchestrator.running import Running
 from orchestrator.timetable import Timetable
-from orchestrator.watching import Watcher
+from orchestrator.watchpost import WatchPost
 
 _NOTE_SECONDS: Final = 10.0
 
@@ -25,7 +25,7 @@ class Upkeep:
     running: Running
     feeder: Feeder
     keeper: Keeper
-    watcher: Watcher
+    post: WatchPost
     timetable: Timetable
 
     def tend(self) -> None:
@@ -51,8 +51,7 @@ class Upkeep:
         owners = self.place.board.open_claims()
         for sid in {self.place.session.sid, *self.place.session.past}:
             owners.pop(sid, None)
-        self.watcher.me = self.place.session.claimer
-        ended = self.watcher.look(owners, self.place.session.tickets.evicted)
+        ended = self.post.exchange(owners, self.place.session.tickets.evicted, self.place.session.claimer)
         if ended:
             self.place.board.ended |= ended
             self.feeder.look_again()

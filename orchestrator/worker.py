@@ -33,6 +33,7 @@ from orchestrator.timetable import Timetable
 from orchestrator.upkeep import Upkeep
 from orchestrator.vigil import Vigil
 from orchestrator.watching import Watcher
+from orchestrator.watchpost import WatchPost
 from orchestrator.weather import Weather
 
 
@@ -83,8 +84,8 @@ class Worker:
         timetable = Timetable()
         stays = Stays(options.exit_when_idle, options.keep_alive, lambda: bool(self.signals) or self._is_at_limit())
         self.feeder = Feeder(self.place, self.running, self.claiming, keeper, timetable, stays)
-        watcher = Watcher(store, self.place.session.claimer)
-        self.upkeep = Upkeep(self.place, self.running, self.feeder, keeper, watcher, timetable)
+        self.post = WatchPost(Watcher(store, self.place.session.claimer))
+        self.upkeep = Upkeep(self.place, self.running, self.feeder, keeper, self.post, timetable)
 
     # --- from start to end ------------------------------------------------------------------------------------------
 
@@ -93,6 +94,7 @@ class Worker:
         try:
             self._introduce()
             self.vigil.start()
+            self.post.start()
             with self._signals():
                 self._loop()
         finally:
@@ -145,6 +147,7 @@ class Worker:
             steps.callback(self._say_goodbye)
             steps.callback(shutil.rmtree, self.scratch, ignore_errors=True)
             steps.callback(self.place.session.close)
+            steps.callback(self.post.stop)
             steps.callback(self.ends.leave)
             for attempt in attempts:
                 steps.callback(self.running.release, attempt)
