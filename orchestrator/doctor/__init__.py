@@ -1,0 +1,1 @@
+"""`orch doctor`: is this host, its GPUs and this shared folder fit to work?"""
