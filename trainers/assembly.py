@@ -20,6 +20,7 @@ from trainers.errors import SpecError
 from trainers.evaluation import Predictor, Splits
 from trainers.loop import EpochLoop, Feed, Model
 from trainers.losses import build_loss
+from trainers.passing import Patience
 from trainers.precision import Precision, resolve
 from trainers.ranks import Ranks
 from trainers.spec import TrainSpec
@@ -55,15 +56,16 @@ def configure_torch(threads: int) -> None:
     torch.backends.cudnn.allow_tf32 = False  # fp32 means fp32
 
 
-def assemble(spec: TrainSpec, ranks: Ranks, stop: StopRequest) -> Parts:
+def assemble(spec: TrainSpec, ranks: Ranks, stop: StopRequest, patience: Patience) -> Parts:
     """Load the data, choose the images and build everything, freshly initialised.
 
     Raises:
         SpecError: the spec asks for what cannot be done here.
         DataError: the data set is missing or broken.
+        FolderAwayError: it could not be read for a passing reason, for as long as there was patience.
     """
     precision = resolve(spec.train.precision, ranks.device)
-    dataset = load_dataset(spec.dataset)
+    dataset = patience.retry(f"the data set {spec.dataset['name']}", lambda: load_dataset(spec.dataset))
     subset = choose(dataset.train.targets, spec.imbalance, spec.val, spec.data_seed)
     if spec.train.drop_last and len(subset.train) < spec.train.batch_size:
         raise SpecError(f"train.drop_last leaves nothing of {len(subset.train)} images; use a smaller train.batch_size")

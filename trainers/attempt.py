@@ -5,17 +5,19 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from trainers import checkpoint
 from trainers.assembly import Parts, assemble, configure_torch
-from trainers.errors import NonFiniteError, Preempted
+from trainers.errors import FolderAwayError, NonFiniteError, Preempted
 from trainers.evaluation import Predictions, predict, score
 from trainers.finish import Finished, device_name, write_results
 from trainers.outputs import write_metrics_csv
+from trainers.passing import ONE_TRY, PATIENCE_SECONDS, Patience, is_passing
 from trainers.progress import Progress
 from trainers.ranks import Ranks, join_ranks, leave_ranks
 from trainers.spec import TrainSpec, parse_spec
@@ -26,6 +28,10 @@ log = logging.getLogger(__name__)
 
 PROGRESS_VARIABLE: Final = "ORCH_PROGRESS"
 _SELECTED_BY: Final = {"best_val": "val_acc", "best_test": "test_acc"}
+# Asked to stop: whoever asks kills half a minute later.
+_LEAVING: Final = Patience(seconds=20.0)
+
+_NO_CHECKPOINT, _CHECKPOINT, _UNREADABLE = range(3)
 
 
 @dataclass(frozen=True)
@@ -41,21 +47,48 @@ class Folders:
     earlier: Sequence[Path]
 
 
-def run_attempt(document: Mapping[str, Any], folders: Folders, stop: StopRequest) -> None:
+def run_attempt(
+    document: Mapping[str, Any], folders: Folders, stop: StopRequest, patience_seconds: float = PATIENCE_SECONDS
+) -> None:
     """Train, evaluate and write every output of a job.
+
+    Args:
+        document: the spec.
+        folders: where files lie.
+        stop: asks to stop.
+        patience_seconds: how long a folder that fails for a passing reason is waited for, each time that nothing can
+            be done without it.
 
     Raises:
         SpecError, DataError: the job cannot run as asked.
         NonFiniteError: training diverged.
-        Preempted: asked to stop; a checkpoint is there if a step was made.
+        Preempted: asked to stop, and a checkpoint is there if a step was made and the folder took it; or a folder was
+            waited for in vain, and there is a checkpoint to go on from later.
+        FolderAwayError: a folder was waited for in vain, and there is no checkpoint.
     """
     spec = parse_spec(document)
     configure_torch(spec.train.threads)
     ranks = join_ranks(spec.train.ranks)
+    patience = Patience(patience_seconds, lambda: stop.is_set)
     try:
-        Attempt(spec, folders, assemble(spec, ranks, stop), ranks).run(stop)
+        Attempt(spec, folders, assemble(spec, ranks, stop, patience), ranks).run(stop, patience)
+    except FolderAwayError as error:
+        if checkpoint.may_stand([folders.own, *folders.earlier]):
+            raise Preempted(str(error)) from error
+        raise
     finally:
         leave_ranks(ranks)
+
+
+@contextmanager
+def _unless_passing(what: str) -> Iterator[None]:
+    """Training does not stop for what cannot be written now and is written again later."""
+    try:
+        yield
+    except OSError as error:
+        if not is_passing(error):
+            raise
+        log.warning("%s could not be written, going on without: %s", what, error)
 
 
 class Attempt:
@@ -72,31 +105,40 @@ class Attempt:
         self.spec, self.folders, self.parts, self.ranks = spec, folders, parts, ranks
         self.loop, self.model = parts.loop, parts.loop.model
         self.state = TrainState.fresh(self.loop.steps, ranks.device)
+        self.is_saved = True  # the newest checkpoint is on disk; rank 0 knows
 
-    def run(self, stop: StopRequest) -> None:
+    def run(self, stop: StopRequest, patience: Patience) -> None:
         """Resume, train the remaining epochs, and write the outputs.
 
         Raises:
-            NonFiniteError, Preempted: as `run_attempt`.
+            NonFiniteError, Preempted, FolderAwayError: as `run_attempt`.
         """
-        self._resume()
+        self._resume(patience)
         stop.defer()
         progress = self._progress()
+        patience = replace(patience, tell=progress.waits)
         predictions = None
         while self.state.epoch < self.spec.train.epochs:
             if not self.loop.run_epoch(self.state, stop, progress):
                 self._save_and_leave()
             predictions = self._end_epoch()
             self._say(progress)
-        self._finish(predictions)
+        self._finish(predictions, patience)
 
-    def _resume(self) -> None:
+    def _resume(self, patience: Patience) -> None:
         """Go on from the newest whole checkpoint; rank 0 chooses it, the others read what it has chosen."""
-        content = None
+        content, found, away = None, _NO_CHECKPOINT, None
         if self.ranks.is_first:
-            content = checkpoint.adopt(self.folders.own, self.folders.earlier, self.spec.digest)
-        if self.ranks.largest(int(content is not None)):
-            self._restore(content or checkpoint.read_adopted(self.folders.own))
+            try:
+                content = checkpoint.adopt(self.folders.own, self.folders.earlier, self.spec.digest, patience)
+                found = _NO_CHECKPOINT if content is None else _CHECKPOINT
+            except FolderAwayError as error:
+                found, away = _UNREADABLE, error
+        found = self.ranks.largest(found)
+        if found == _UNREADABLE:  # all ranks leave: what was trained is not to be trained again
+            raise Preempted(str(away or "the first rank cannot read the checkpoint to resume from")) from away
+        if found == _CHECKPOINT:
+            self._restore(content or checkpoint.read_adopted(self.folders.own, patience))
         name = device_name(self.ranks.device)
         if name not in self.state.devices_seen:
             self.state.devices_seen.append(name)
@@ -114,10 +156,11 @@ class Attempt:
             self.state.correct.zero_()
         log.info("resumed after epoch %d and step %d", self.state.epoch, self.state.step)
 
-    def _save(self, weights: Mapping[str, Any] | None = None) -> None:
+    def _save(self, patience: Patience, weights: Mapping[str, Any] | None = None) -> None:
         """Write a checkpoint; all ranks call it, the first one writes.
 
         Args:
+            patience: with a folder that cannot be written.
             weights: what it holds under `model`; None: the weights that training has reached.
         """
         self.ranks.share_first(self.model.network.buffers())
@@ -132,11 +175,14 @@ class Attempt:
             "state": self.state.record() | {"losses": losses.cpu(), "correct": correct.cpu()},
             "network": self.parts.description,
         }
-        checkpoint.save(self.folders.own, content)
+        self.is_saved = False
+        checkpoint.save(self.folders.own, content, patience)
+        self.is_saved = True
 
     def _save_and_leave(self) -> NoReturn:
         if self.state.epoch or self.state.step:
-            self._save()
+            with _unless_passing("the last checkpoint"):
+                self._save(_LEAVING)
         raise Preempted
 
     def _end_epoch(self) -> Predictions | None:
@@ -159,9 +205,11 @@ class Attempt:
                 row |= score(predictions, self.parts.splits)
         row["seconds"] = self.state.epoch_seconds + time.monotonic() - began
         self._count_epoch(row)
-        self._save()
+        with _unless_passing(f"the checkpoint after epoch {number}"):
+            self._save(ONE_TRY)
         if predictions is not None and self.ranks.is_first:
-            write_metrics_csv(self.folders.own / "metrics.csv", self.state.history)
+            with _unless_passing(f"metrics.csv after epoch {number}"):
+                write_metrics_csv(self.folders.own / "metrics.csv", self.state.history)
         return predictions
 
     def _predict(self) -> Predictions:
@@ -183,7 +231,7 @@ class Attempt:
             weights = {key: value.detach().cpu().clone() for key, value in self.model.network.state_dict().items()}
             self.state.best = Best(row["epoch"], score_now, weights)
 
-    def _finish(self, predictions: Predictions | None) -> None:
+    def _finish(self, predictions: Predictions | None, patience: Patience) -> None:
         """Report the selected epoch: its weights into the checkpoint, its logits into the outputs."""
         best = self.state.best
         reported = best.epoch if best else self.spec.train.epochs
@@ -193,12 +241,12 @@ class Attempt:
         if predictions is None or reported != self.spec.train.epochs:
             self.ranks.share_first(self.model.network.state_dict().values())
             predictions = self._predict()
-        if self.spec.select != "last":
-            self._save(best.model if best else None)
+        if self.ranks.largest(int(self.spec.select != "last" or not self.is_saved)):
+            self._save(patience, best.model if best else None)
         if self.ranks.is_first:
             finished = Finished(self.spec, self.parts, self.state, predictions, reported)
-            write_results(self.folders.own, finished, self.ranks)
-            checkpoint.forget_previous(self.folders.own)
+            write_results(self.folders.own, finished, self.ranks, patience)
+            checkpoint.forget_previous(self.folders.own, patience)
 
     def _progress(self) -> Progress:
         path = os.environ.get(PROGRESS_VARIABLE)

@@ -14,6 +14,7 @@ from trainers.atomic import written_whole
 from trainers.checkpoint import weights_sha256
 from trainers.evaluation import Predictions
 from trainers.outputs import Run, write_outputs
+from trainers.passing import Patience
 from trainers.ranks import Ranks
 from trainers.spec import TrainSpec
 from trainers.state import TrainState
@@ -45,13 +46,16 @@ def device_name(device: torch.device) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
 
 
-def write_results(folder: Path, finished: Finished, ranks: Ranks) -> None:
+def write_results(folder: Path, finished: Finished, ranks: Ranks, patience: Patience) -> None:
     """Write every output but the checkpoint; `result.json` comes last.
 
     `indices.npz` holds the chosen images, `train` and `val`: indices into the data set's training images.
+
+    Raises:
+        OSError: the folder could not be written. Also what `Patience.retry` raises.
     """
     subset, splits, predictions = finished.parts.subset, finished.parts.splits, finished.predictions
-    with written_whole(folder / INDICES) as file:
+    with written_whole(folder / INDICES, patience) as file:
         np.savez(file, train=subset.train, val=subset.val)
     history = finished.state.history
     run = Run(
@@ -67,7 +71,7 @@ def write_results(folder: Path, finished: Finished, ranks: Ranks) -> None:
         title=f"{finished.spec.loss['name']}, {finished.spec.backbone['name']}, {finished.spec.dataset['name']}",
         extra=_extra(finished, ranks),
     )
-    write_outputs(folder, run)
+    write_outputs(folder, run, patience)
 
 
 def _extra(finished: Finished, ranks: Ranks) -> dict[str, Any]:

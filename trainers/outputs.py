@@ -17,6 +17,7 @@ import numpy.typing as npt
 from trainers.atomic import written_whole
 from trainers.calibration.inputs import checked_counts, checked_logits
 from trainers.catalogue import METRIC_COLUMNS
+from trainers.passing import ONE_TRY, Patience
 
 Cell = float | int | str | None
 Row = Mapping[str, Cell]
@@ -53,12 +54,18 @@ class Run:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-def write_outputs(folder: Path, run: Run) -> None:
+def write_outputs(folder: Path, run: Run, patience: Patience = ONE_TRY) -> None:
     """Write metrics.csv, class_counts.csv, predictions.npz, reliability.png, curves.png and, last, result.json.
+
+    Args:
+        folder: of the attempt.
+        run: what is written.
+        patience: with a folder that cannot be written.
 
     Raises:
         ValueError: logits that are not finite or do not fit the targets or the classes, or no row `run.reported`;
             nothing is written then.
+        OSError: the folder could not be written. Also what `Patience.retry` raises.
     """
     # Here, because matplotlib takes longer to import than a short job takes to start.
     from trainers.figures.curves import curves_figure
@@ -67,14 +74,14 @@ def write_outputs(folder: Path, run: Run) -> None:
 
     _check(run)
     result = _result(run)
-    write_metrics_csv(folder / "metrics.csv", run.history)
-    _write_class_counts(folder / "class_counts.csv", run)
-    _write_predictions(folder / "predictions.npz", run)
-    with written_whole(folder / "reliability.png") as file:
+    write_metrics_csv(folder / "metrics.csv", run.history, patience)
+    _write_class_counts(folder / "class_counts.csv", run, patience)
+    _write_predictions(folder / "predictions.npz", run, patience)
+    with written_whole(folder / "reliability.png", patience) as file:
         save_png(reliability_figure(run.test_logits, run.test_targets, run.temperature, run.title), file)
-    with written_whole(folder / "curves.png") as file:
+    with written_whole(folder / "curves.png", patience) as file:
         save_png(curves_figure(run.history, run.reported, run.title), file)
-    with written_whole(folder / "result.json") as file:
+    with written_whole(folder / "result.json", patience) as file:
         file.write((json.dumps(result, indent=1, allow_nan=False) + "\n").encode())
 
 
@@ -94,17 +101,17 @@ def _check(run: Run) -> None:
         raise ValueError(f"{len(run.class_names)} class_names for {len(run.class_counts)} classes")
 
 
-def write_metrics_csv(path: Path, history: Sequence[Row]) -> None:
+def write_metrics_csv(path: Path, history: Sequence[Row], patience: Patience = ONE_TRY) -> None:
     """Rewrite the table of all epochs: `METRIC_COLUMNS`, then further columns in the order they first appear.
 
     A cell that is missing or None is empty; a measured NaN or infinity is written as `nan` or `inf`.
     """
     further = dict.fromkeys(name for row in history for name in row if name not in METRIC_COLUMNS)
     columns = [*METRIC_COLUMNS, *further]
-    _write_table(path, columns, ([_plain(row.get(name)) for name in columns] for row in history))
+    _write_table(path, columns, ([_plain(row.get(name)) for name in columns] for row in history), patience)
 
 
-def _write_class_counts(path: Path, run: Run) -> None:
+def _write_class_counts(path: Path, run: Run, patience: Patience) -> None:
     """Images per class and split; the validation column is empty where there is no such split."""
     num_classes = len(run.class_counts)
     test = np.bincount(np.asarray(run.test_targets), minlength=num_classes)
@@ -112,19 +119,19 @@ def _write_class_counts(path: Path, run: Run) -> None:
     if run.val_targets is not None:
         val = np.bincount(np.asarray(run.val_targets), minlength=num_classes)
     rows = zip(range(num_classes), run.class_names, run.class_counts, val, test, strict=True)
-    _write_table(path, ["class", "name", "train", "val", "test"], rows)
+    _write_table(path, ["class", "name", "train", "val", "test"], rows, patience)
 
 
-def _write_table(path: Path, columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> None:
+def _write_table(path: Path, columns: Sequence[str], rows: Iterable[Iterable[Any]], patience: Patience) -> None:
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
     table.writerow(columns)
     table.writerows(rows)
-    with written_whole(path) as file:
+    with written_whole(path, patience) as file:
         file.write(text.getvalue().encode())
 
 
-def _write_predictions(path: Path, run: Run) -> None:
+def _write_predictions(path: Path, run: Run, patience: Patience) -> None:
     arrays: dict[str, npt.NDArray[Any]] = {
         "test_logits": np.asarray(run.test_logits, dtype=np.float32),
         "test_targets": np.asarray(run.test_targets, dtype=np.int64),
@@ -133,7 +140,7 @@ def _write_predictions(path: Path, run: Run) -> None:
     if run.val_logits is not None:
         arrays["val_logits"] = np.asarray(run.val_logits, dtype=np.float32)
         arrays["val_targets"] = np.asarray(run.val_targets, dtype=np.int64)
-    with written_whole(path) as file:
+    with written_whole(path, patience) as file:
         np.savez(file, allow_pickle=False, **arrays)
 
 

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from trainers.passing import is_passing
+
+log = logging.getLogger(__name__)
 
 _PERIOD_SECONDS: Final = 1.0
 
@@ -24,6 +29,8 @@ class Progress:
         self._began_at, self._began = done, time.monotonic()
         self._images = 0
         self._written = 0.0
+        self._is_lost = False
+        self._report: dict[str, Any] = {"epoch": int(done), "epochs": epochs, "fraction": done / epochs}
 
     def seen(self, images: int, done: float, peak_memory_bytes: int | None) -> None:
         """Take note of a step, and write if it is time.
@@ -38,17 +45,38 @@ class Progress:
         if self._path is None or (now - self._written < _PERIOD_SECONDS and done < self._epochs):
             return
         self._written = now
-        report = {
+        self._report = {
             "epoch": int(done),
             "epochs": self._epochs,
             "fraction": done / self._epochs,
             "eta_seconds": self.eta_seconds(done),
             "images_per_second": self._images / max(now - self._began, 1e-9),
             "peak_memory_bytes": peak_memory_bytes,
+            "waiting": None,
         }
-        temporary = self._path.with_name(f"{self._path.name}.tmp")
-        temporary.write_text(json.dumps(report), encoding="utf-8")
-        temporary.replace(self._path)
+        self._put(self._path)
+
+    def waits(self, line: str) -> None:
+        """Say, in the log and in the file, what the run waits for."""
+        log.warning("%s", line)
+        self._report["waiting"] = line
+        if self._path is not None:
+            self._put(self._path)
+
+    def _put(self, path: Path) -> None:
+        """Replace the file; where there is no room for it, whoever watches sees an older one."""
+        temporary = path.with_name(f"{path.name}.tmp")
+        try:
+            temporary.write_text(json.dumps(self._report), encoding="utf-8")
+            temporary.replace(path)
+        except OSError as error:
+            if not is_passing(error):
+                raise
+            if not self._is_lost:
+                log.warning("progress could not be written (%s); training goes on", error)
+            self._is_lost = True
+        else:
+            self._is_lost = False
 
     def eta_seconds(self, done: float) -> float | None:
         """Seconds that are left at the pace of this process so far; None before there is a pace."""

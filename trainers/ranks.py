@@ -5,12 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from trainers.errors import SpecError
+from trainers.passing import PATIENCE_SECONDS
+
+# Rank 0 may wait for a folder while the others wait for rank 0: longer than that, and some time for its work.
+_TIMEOUT: Final = timedelta(seconds=PATIENCE_SECONDS + 1800)
 
 
 @dataclass(frozen=True)
@@ -119,7 +125,7 @@ def join_ranks(asked: int) -> Ranks:
         device = torch.device("cuda", local)
         torch.cuda.set_device(device)
     if size > 1:
-        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo")
+        dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=_TIMEOUT)
     return Ranks(rank, size, device)
 
 

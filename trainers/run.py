@@ -1,8 +1,9 @@
 """The entry point of one attempt: `python -m trainers.run SPEC FOLDER [--resume FOLDER ...]`, one process a rank.
 
-Exit status: 0, done, and FOLDER holds result.json; 75, asked to stop, and FOLDER holds a checkpoint; anything else,
-failed. Unless it is done, FOLDER holds failure.json if that could be written. Torch is imported late: first the process
-ties its life to its parent's and sets the number of threads, which torch reads when it is imported.
+Exit status: 0, done, and FOLDER holds result.json; 75, stopped with a checkpoint to go on from, because it was asked
+to, or because a folder could not be written or read for an hour; anything else, failed. Unless it is done, FOLDER holds
+failure.json if that could be written. Torch is imported late: first the process ties its life to its parent's and sets
+the number of threads, which torch reads when it is imported.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from trainers.catalogue import EXIT_PREEMPTED
-from trainers.errors import DataError, NonFiniteError, Preempted, SpecError
+from trainers.errors import DataError, FolderAwayError, NonFiniteError, Preempted, SpecError
 from trainers.failure import write_failure
 from trainers.lifeline import die_with_parent
+from trainers.passing import PATIENCE_SECONDS
+from trainers.printing import survive_a_lost_log
 from trainers.spec import read_spec
 from trainers.stopping import StopRequest
 
@@ -29,6 +32,7 @@ _EXIT_FAILED: Final = 1
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one attempt; returns the exit status."""
     die_with_parent()
+    survive_a_lost_log()
     stop = StopRequest()
     stop.install()
     options = _parse(arguments)
@@ -39,20 +43,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         set_environment(document)
         _run(document, options, stop)
     except Preempted as request:
+        print(f"stopped: {request}", file=sys.stderr)  # noqa: T201 - the log
         # The launcher of several ranks does not hand on their exit status, so the record says it too.
-        write_failure(options.folder, request)
+        _leave(options.folder, request, stop)
         return EXIT_PREEMPTED
-    except (SpecError, DataError, NonFiniteError) as error:
+    except (SpecError, DataError, NonFiniteError, FolderAwayError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - the log
-        write_failure(options.folder, error)
+        _leave(options.folder, error, stop)
         return _EXIT_FAILED
     except Exception as error:  # the one place where a failure becomes a record
         traceback.print_exc()
-        write_failure(options.folder, error)
+        _leave(options.folder, error, stop)
         return _EXIT_FAILED
     finally:
         stop.ignore()
     return 0
+
+
+def _leave(folder: Path, error: BaseException, stop: StopRequest) -> None:
+    """Record why the attempt ends, which may take some tries, undisturbed."""
+    stop.ignore()
+    write_failure(folder, error)
 
 
 def set_environment(document: Mapping[str, Any]) -> None:
@@ -66,7 +77,7 @@ def set_environment(document: Mapping[str, Any]) -> None:
 def _run(document: Mapping[str, Any], options: argparse.Namespace, stop: StopRequest) -> None:
     from trainers.attempt import Folders, run_attempt
 
-    run_attempt(document, Folders(options.folder, options.resume), stop)
+    run_attempt(document, Folders(options.folder, options.resume), stop, options.patience)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -75,6 +86,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("folder", type=Path, help="this attempt's folder; it must exist")
     parser.add_argument(
         "--resume", type=Path, nargs="*", default=[], help="folders of earlier attempts, newest first", metavar="FOLDER"
+    )
+    parser.add_argument(
+        "--patience",
+        type=float,
+        default=PATIENCE_SECONDS,
+        help="how long to wait for a folder that fails for a passing reason (%(default)s)",
+        metavar="SECONDS",
     )
     return parser.parse_args(arguments)
 

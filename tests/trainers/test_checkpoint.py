@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from trainers.checkpoint import NAME, PREVIOUS, adopt, forget_previous, save, weights_sha256
+from tests.trainers.small_disk import grow, small_disk
+from tests.trainers.waits import at_first_wait, make_unreadable
+from trainers.checkpoint import NAME, PREVIOUS, adopt, forget_previous, may_stand, save, weights_sha256
+from trainers.errors import FolderAwayError
+from trainers.passing import Patience
 
 DIGEST = "d"
 
@@ -110,3 +114,51 @@ def test_the_hash_is_over_the_bytes_in_key_order() -> None:
     model = {"b": torch.tensor([1, 2]), "a": torch.arange(6.0).reshape(2, 3).t()}
     expected = hashlib.sha256(model["a"].contiguous().numpy().tobytes() + model["b"].numpy().tobytes()).hexdigest()
     assert weights_sha256(model) == expected
+
+
+def test_on_a_full_disk_the_checkpoint_before_stands_and_the_next_one_finds_room_again(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "size=300k") as disk:
+        save(disk, content(1) | {"more": torch.zeros(50_000)})
+        for _ in range(2):
+            with pytest.raises(OSError, match="No space left"):
+                save(disk, content(2) | {"more": torch.zeros(50_000)})
+            assert torch.load(disk / NAME, weights_only=True)["value"] == 1
+            assert {path.name for path in disk.iterdir()} == {NAME, PREVIOUS}
+        grow(disk)
+        save(disk, content(3) | {"more": torch.zeros(50_000)})
+        assert torch.load(disk / NAME, weights_only=True)["value"] == 3
+        assert torch.load(disk / PREVIOUS, weights_only=True)["value"] == 1
+
+
+def test_half_a_file_that_could_not_be_removed_is_never_taken_over(own: Path, tmp_path: Path) -> None:
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    save(killed, content(1))
+    (killed / NAME).rename(killed / f".{NAME}.tmp")
+    assert adopted(own, killed) is None
+
+
+def test_the_newest_is_waited_for_where_it_cannot_be_read_now(own: Path, earlier: Path) -> None:
+    with at_first_wait(make_unreadable(earlier / NAME)):
+        found = adopt(own, [earlier], DIGEST, Patience(60))
+    assert found is not None
+    assert found["value"] == 2
+
+
+def test_one_file_that_stays_unreadable_gives_way_to_the_one_before(
+    own: Path, earlier: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("trainers.checkpoint._LOOKS_AT_NEWEST", 2)
+    make_unreadable(earlier / NAME)
+    found = adopt(own, [earlier], DIGEST, Patience(60))
+    assert found is not None
+    assert found["value"] == 1
+    assert "taking an older checkpoint" in caplog.text
+
+
+def test_where_none_can_be_read_the_run_does_not_begin_again(own: Path, earlier: Path) -> None:
+    make_unreadable(earlier / NAME)
+    make_unreadable(earlier / PREVIOUS)
+    with pytest.raises(FolderAwayError, match="the checkpoint to resume from"):
+        adopt(own, [earlier], DIGEST, Patience(0.1))
+    assert may_stand([own, earlier])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from trainers.errors import DataError, NonFiniteError, Preempted
+from tests.trainers.small_disk import grow, small_disk
+from tests.trainers.waits import at_first_wait
+from trainers.errors import DataError, FolderAwayError, NonFiniteError, Preempted
 from trainers.failure import write_failure
 
 CASES: list[tuple[BaseException, dict[str, Any]]] = [
@@ -29,8 +32,8 @@ CASES: list[tuple[BaseException, dict[str, Any]]] = [
 def test_the_record_says_what_kind_and_one_line(tmp_path: Path, error: BaseException, expected: dict[str, Any]) -> None:
     write_failure(tmp_path, error)
     record = json.loads((tmp_path / "failure.json").read_text())
-    assert set(record) == {"kind", "error", "step", "epoch"}
-    assert record | expected == record
+    assert set(record) == {"kind", "error", "step", "epoch", "errno", "filename"}
+    assert record | {"errno": None, "filename": None, **expected} == record
     assert [path.name for path in tmp_path.iterdir()] == ["failure.json"]
 
 
@@ -44,3 +47,25 @@ def test_the_first_rank_to_fail_is_the_one_that_is_heard(tmp_path: Path, capsys:
 def test_a_folder_that_cannot_be_written_is_only_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_failure(tmp_path / "gone", DataError("x"))
     assert "could not be written" in capsys.readouterr().err
+
+
+def test_the_record_tells_a_folders_fault_from_the_jobs(tmp_path: Path) -> None:
+    problem = OSError(errno.ENOSPC, "No space left on device", "/runs/checkpoint.pt")
+    away = FolderAwayError("metrics.csv", problem, 3600)
+    stopped = Preempted(str(away))
+    stopped.__cause__ = away
+    for name, error in {"own": problem, "away": away, "stopped": stopped}.items():
+        (tmp_path / name).mkdir()
+        write_failure(tmp_path / name, error)
+        record = json.loads((tmp_path / name / "failure.json").read_text())
+        assert (record["errno"], record["filename"]) == (errno.ENOSPC, "/runs/checkpoint.pt")
+        assert record["kind"] == ("preempted" if name == "stopped" else "failed")
+        assert "No space left on device" in record["error"]
+
+
+def test_a_full_disk_that_has_room_again_takes_it(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "nr_inodes=2") as disk:
+        (disk / "checkpoint.pt").touch()
+        with at_first_wait(lambda: grow(disk)):
+            write_failure(disk, DataError("x"))
+        assert json.loads((disk / "failure.json").read_text())["error"] == "x"

@@ -7,9 +7,11 @@ import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from filelock import FileLock
+from numpy.typing import DTypeLike, NDArray
 
 from trainers.data.fingerprint import SPLITS
 from trainers.data.images import Dataset, Split
@@ -46,6 +48,32 @@ def cached(key: str, build: Callable[[Path], tuple[str, ...]]) -> Dataset:
             if not final.is_dir():
                 _build(final, build)
     return _open(final)
+
+
+def new_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> np.memmap[Any, Any]:
+    """An array in a file of its own, all of its space taken: a full disk is an error here and a killed process later.
+
+    Raises:
+        OSError: there is no room.
+    """
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    with path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(path)) from error
+    return array
+
+
+def save_array(path: Path, content: NDArray[Any]) -> None:
+    """Write an array; unlike `numpy.save`, say what is wrong where it cannot be written.
+
+    Raises:
+        OSError: there is no room.
+    """
+    array = new_array(path, content.shape, content.dtype)
+    array[...] = content
+    array.flush()
 
 
 def _build(final: Path, build: Callable[[Path], tuple[str, ...]]) -> None:

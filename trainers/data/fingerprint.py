@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from trainers.errors import DataError
+from trainers.passing import is_passing
 
 SPLITS: Final = ("train", "test")
 _SUFFIXES: Final = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
@@ -20,11 +21,14 @@ def class_images(folder: Path, split: str) -> dict[str, list[tuple[str, int]]]:
 
     Raises:
         DataError: no such folder, no class in it, or a class without images.
+        OSError: it cannot be listed now.
     """
     root = folder / split
     try:
         classes = sorted(item.name for item in os.scandir(root) if item.is_dir() and not item.name.startswith("."))
     except OSError as error:
+        if is_passing(error):
+            raise
         raise DataError(
             f"no data set at {folder}: {root} cannot be listed ({error.strerror}); "
             "a folder data set holds train/<class>/ and test/<class>/"
@@ -53,7 +57,7 @@ def folder_fingerprint(path: Path) -> str:
     Pixels are not read, so that 60,000 files take about a second. Where the folder lies does not matter.
 
     Raises:
-        DataError: as `class_images`.
+        DataError, OSError: as `class_images`.
     """
     digest = hashlib.sha256()
     for split in SPLITS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -10,15 +11,18 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from trainers.data.cache import cached, data_root
+from trainers.data.cache import cached, data_root, new_array, save_array
 from trainers.data.fingerprint import SPLITS, class_images, folder_fingerprint
 from trainers.data.images import Dataset
 from trainers.errors import DataError
+from trainers.passing import Patience, is_passing
 
 _IMAGES_A_TASK: Final = 256
 _MAX_THREADS: Final = 8
+# Short, as a request to stop waits for it; who loads the data set has more, but then all images are decoded again.
+_PATIENCE: Final = Patience(seconds=10.0)
 
 
 def load(*, path: str, size: int = 32, fingerprint: str | None = None) -> Dataset:
@@ -55,11 +59,11 @@ def _decode_folder(folder: Path, size: int, target: Path) -> tuple[str, ...]:
     for split, listing in listings.items():
         paths = [folder / split / name / image for name, images in listing.items() for image, _ in images]
         shape = (len(paths), size, size, 3)
-        images = np.lib.format.open_memmap(target / f"{split}-images.npy", mode="w+", dtype=np.uint8, shape=shape)
+        images = new_array(target / f"{split}-images.npy", shape, np.uint8)
         _decode_all(paths, images)
         images.flush()
         counts = [len(listing[name]) for name in listing]
-        np.save(target / f"{split}-targets.npy", np.repeat(np.arange(len(counts), dtype=np.int64), counts))
+        save_array(target / f"{split}-targets.npy", np.repeat(np.arange(len(counts), dtype=np.int64), counts))
     return tuple(train)
 
 
@@ -81,12 +85,18 @@ def decode(path: Path, size: int) -> NDArray[np.uint8]:
 
     Raises:
         DataError: the file cannot be read as an image.
+        OSError: it cannot be read now.
     """
     try:
-        with Image.open(path) as opened:
+        # All of it first: a decoder may take a server that fails for a broken image, and what it maps for a signal.
+        data = _PATIENCE.retry(str(path), path.read_bytes)
+        with Image.open(io.BytesIO(data)) as opened:
             image = opened.convert("RGB")
             if image.size != (size, size):
                 image = image.resize((size, size), Image.Resampling.BILINEAR)
             return np.asarray(image)
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} is not a readable image ({error}); replace or remove it, then plan again") from error
+        if isinstance(error, OSError) and is_passing(error):
+            raise
+        problem = "of no known format" if isinstance(error, UnidentifiedImageError) else error
+        raise DataError(f"{path} is not a readable image ({problem}); replace or remove it, then plan again") from error

@@ -9,7 +9,8 @@ from threading import Barrier
 import numpy as np
 import pytest
 
-from trainers.data.cache import cache_root, cached
+from tests.trainers.small_disk import small_disk
+from trainers.data.cache import cache_root, cached, new_array, save_array
 
 
 def write_tiny(folder: Path) -> tuple[str, ...]:
@@ -68,3 +69,15 @@ def test_a_failed_build_publishes_nothing() -> None:
         cached("key", fail)
     assert not (cache_root() / "key").exists()
     assert cached("key", write_tiny).class_names == ("a", "b")
+
+
+def test_an_array_that_finds_no_room_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", "size=64k") as disk:
+        path = disk / "train-images.npy"
+        with pytest.raises(OSError, match=rf"No space left on device: '{path}'"):
+            new_array(path, (100, 32, 32, 3), np.uint8)
+
+
+def test_an_array_is_what_was_saved(tmp_path: Path) -> None:
+    save_array(tmp_path / "x.npy", np.arange(6).reshape(2, 3))
+    assert np.load(tmp_path / "x.npy").tolist() == [[0, 1, 2], [3, 4, 5]]

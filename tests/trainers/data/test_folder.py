@@ -9,9 +9,11 @@ import pytest
 from PIL import Image
 
 from tests.trainers.data.trees import colour, image_tree
+from tests.trainers.waits import at_first_wait, make_unreadable
 from trainers.data.fingerprint import folder_fingerprint
-from trainers.data.folder import load
+from trainers.data.folder import decode, load
 from trainers.errors import DataError
+from trainers.passing import Patience
 
 
 @pytest.fixture
@@ -92,3 +94,17 @@ def test_a_class_that_one_split_lacks_is_named(roots: Path) -> None:
 def test_a_missing_folder_is_one_line(roots: Path) -> None:
     with pytest.raises(DataError, match=r"^no data set at [^\n]*/data/nowhere[^\n]*$"):
         load(path="nowhere")
+
+
+def test_an_image_that_cannot_be_read_now_is_read_later(roots: Path) -> None:
+    image = image_tree(roots / "set") / "train" / "ant" / "00.png"
+    with at_first_wait(make_unreadable(image)):
+        assert decode(image, 32)[0, 0].tolist() == list(colour("train", 0, 0))
+
+
+def test_a_folder_on_a_server_that_is_away_is_no_broken_data_set(roots: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainers.data.folder._PATIENCE", Patience(0.1))
+    make_unreadable(image_tree(roots / "data" / "set") / "train" / "ant" / "00.png")
+    with pytest.raises(OSError, match=r"\[Errno 5\] Input/output error"):
+        load(path="set")
+    assert not list((roots / "cache").glob("folder-*-32"))
