@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from jobs import layout
 from jobs.records import End
@@ -222,9 +223,20 @@ def _first(events: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
     return [] if event is None else [event]
 
 
-def _progress(attempt: Attempt) -> Any:
-    """What the attempt last told of its progress."""
+_NUMBERS: Final = ("epoch", "epochs", "eta_seconds", "images_per_second", "peak_memory_bytes")
+
+
+def _progress(attempt: Attempt) -> dict[str, Any] | None:
+    """What the attempt last told of its progress; any program may write there, so only what can be shown is kept."""
     try:
-        return json.loads(attempt.progress_file.read_text(encoding="utf-8")) if attempt.progress_file else None
+        told = json.loads(attempt.progress_file.read_text(encoding="utf-8")) if attempt.progress_file else None
     except (OSError, ValueError):
         return None
+    if not isinstance(told, dict):
+        return None
+    kept: dict[str, Any] = {name: told[name] for name in _NUMBERS if _is_number(told.get(name))}
+    return kept | ({"waiting": told["waiting"]} if isinstance(told.get("waiting"), str) else {})
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value)

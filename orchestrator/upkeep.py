@@ -64,7 +64,7 @@ class Upkeep:
         self.running.ends.untold = 0
 
     def _note(self) -> dict[str, Any]:
-        who = self.place.session.claimer
+        who, jobs = self.place.session.claimer, self.running.notes()
         return {
             "session": who.sid,
             "host": who.host,
@@ -72,10 +72,11 @@ class Upkeep:
             "lease_seconds": who.lease_seconds,
             "gpus": [gpu.index for gpu in self.running.pool.gpus],
             "slots": self.running.pool.slots,
-            "jobs": self.running.notes(),
-            "waits_for": sorted({problem for problem in self._problems() if problem}),
+            "jobs": jobs,
+            "waits_for": sorted({problem for problem in self._problems(jobs) if problem}),
         }
 
-    def _problems(self) -> Iterator[str]:
+    def _problems(self, jobs: list[dict[str, Any]]) -> Iterator[str]:
         yield self.place.weather.problem
+        yield from ((job["progress"] or {}).get("waiting", "") for job in jobs)
         yield from (pending.problem for pending in self.running.ends.outbox.pending)

@@ -5,9 +5,12 @@ The disk is full for one process alone: the system lets nobody else's files down
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import signal
+
+import pytest
 
 from jobs import layout
 from jobs.records import End, EndRecord
@@ -113,3 +116,21 @@ def test_a_worker_whose_own_output_cannot_be_written_works_on(scene: Scene) -> N
     worker = scene.start(*WORKER, "--slots", "1", before=("bash", "-c", 'exec "$0" "$@" > /dev/full 2>&1'))
     assert worker.wait() == 0
     assert set(map(tuple, scene.kinds("exp").values())) == {("done",)}
+
+
+@pytest.mark.parametrize("told", ['{"waiting": "room"}', '{"eta_seconds": "soon", "epoch": NaN}', "[1]", "no JSON"])
+def test_what_a_job_waits_for_is_told_by_status_whatever_a_program_writes(scene: Scene, told: str) -> None:
+    (scene.folder / "progress").write_text(told)
+    program = "cp progress $ORCH_PROGRESS; touch told; exec sleep 200"
+    scene.plan("exp", grid(kind="command", argv=["sh", "-c", program]))
+    worker = scene.start(*WORKER, "--slots", "1")
+    wait_until((scene.folder / "told").exists, "the program has told")
+    (note,) = (scene.root / layout.SESSIONS).glob("*.json")
+    before = note.stat().st_ino
+    wait_until(lambda: note.stat().st_ino != before, "the note is written anew")
+    (state,) = json.loads(scene.orch("status", "--json")[0])["experiments"][0]["workers"]
+    assert len(state["jobs"]) == 1
+    assert state["waits_for"] == (["room"] if "room" in told else [])
+    scene.orch("status")
+    worker.process.send_signal(signal.SIGTERM)
+    assert worker.wait() == 0
