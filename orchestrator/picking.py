@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import random
 import time
@@ -16,7 +15,7 @@ from jobs.claims import NOTHING, History, Names, Verdict, backoff_seconds, final
 from jobs.plan import experiments
 from jobs.queue import Skipped, Why, lesson
 from jobs.records import Claimer, decode_claimer
-from jobs.store import FolderStore, Read
+from jobs.store import FolderStore, Look, Read, Stamp
 from jobs.view import ExperimentView, policy_of, spread
 
 SPREAD_WINDOW = 300
@@ -45,6 +44,7 @@ class Board:
     Attributes:
         views: by experiment.
         holders: (experiment, job, attempt) -> who claimed it; written once, so kept.
+        claimers: inode of a ticket -> whose it is.
         ended: sessions whose end was read.
         stopped: experiments that this worker no longer claims from.
         retry_at: monotonic seconds before which a job is left alone.
@@ -56,6 +56,7 @@ class Board:
     clock: Callable[[], float] = time.monotonic
     views: dict[str, ExperimentView] = field(default_factory=dict)
     holders: dict[tuple[str, str, int], Claimer] = field(default_factory=dict)
+    claimers: dict[int, Claimer] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
     stopped: set[str] = field(default_factory=set)
     retry_at: dict[tuple[str, str], float] = field(default_factory=dict)
@@ -81,11 +82,27 @@ class Board:
         for experiment, job, names in self._all():
             top = names.top_claim
             key = (experiment, job, top)
-            if top and top not in names.ends and key not in self.holders:
-                data = self.store.answer(Read(layout.claim(*key)))
-                with contextlib.suppress(ValueError):  # not a claim of ours: whoever wrote it has to mend it
-                    if isinstance(data, bytes):
-                        self.holders[key] = decode_claimer(data)
+            if top and top not in names.ends and key not in self.holders and (who := self._read_holder(key)):
+                self.holders[key] = who
+
+    def _read_holder(self, key: tuple[str, str, int]) -> Claimer | None:
+        """Who claimed an attempt; a session's ticket is opened once, then known by its inode.
+
+        All claims of a session are names of one file, which stays as long as one of them does. An NFS 4 server lends to
+        whoever opens a file for reading the promise that it will not change, and calls that back before the file gets
+        its next name: a host that dies with such a promise would hold up the session's next claim for over a minute.
+        """
+        path = layout.claim(*key)
+        stamp = self.store.answer(Look(path))
+        if not isinstance(stamp, Stamp):
+            return None
+        if stamp.inode not in self.claimers:
+            data = self.store.answer(Read(path))
+            try:
+                self.claimers[stamp.inode] = decode_claimer(data if isinstance(data, bytes) else b"")
+            except ValueError:  # not a claim of ours: whoever wrote it has to mend it
+                return None
+        return self.claimers[stamp.inode]
 
     def _all(self) -> Iterator[tuple[str, str, Names]]:
         for experiment, view in self.views.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from pathlib import Path
 from typing import Any
@@ -330,3 +331,29 @@ def test_an_experiment_that_is_given_up_keeps_no_worker(root: Root, board: Board
     board.stopped.add(EXPERIMENT)
     assert not board.is_worth_staying(NOBODY)
     assert board.candidates(NOBODY) == []
+
+
+def test_the_claims_of_a_session_are_told_by_their_inode_and_opened_once(
+    root: Root, board: Board, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who opens a ticket for reading, on NFS 4, and dies, holds up its owner's next claim."""
+    root.plan("a-1", "b-1", "c-1")
+    who, other = root.session(), root.session()
+    for job, owner in (("a-1", who), ("b-1", who), ("c-1", other)):
+        root.claim(job, 1, owner)
+    opened: list[str] = []
+    real = os.open
+
+    def count(path: str, flags: int, *rest: int) -> int:
+        if not flags & os.O_PATH:
+            opened.append(str(path))
+        return real(path, flags, *rest)
+
+    monkeypatch.setattr(os, "open", count)
+    board.refresh()
+    assert {key[1]: owner.sid for key, owner in board.holders.items()} == {
+        "a-1": who.sid,
+        "b-1": who.sid,
+        "c-1": other.sid,
+    }
+    assert sum("/log/" in path and path.endswith(".0001") for path in opened) == 2
