@@ -91,15 +91,15 @@ class Worker:
 
     def run(self) -> int:
         """Work until nothing is left, or until told to stop; the exit code."""
-        try:
-            self._introduce()
-            self.vigil.start()
-            self.post.start()
-            with self._signals():
+        with self._signals():  # to the very end: a signal while it leaves must not leave attempts to be evicted
+            try:
+                self._introduce()
+                self.vigil.start()
+                self.post.start()
                 self._loop()
-        finally:
-            self.vigil.stop()
-            self._leave()
+            finally:
+                self.vigil.stop()
+                self._leave()
         return 1 if self.ends.final_failures or self.ends.broken else 0
 
     def _introduce(self) -> None:
