@@ -45,10 +45,18 @@ format: $(VENV)/.installed-dev
 benchmark: $(VENV)/.installed
 	$(BIN)/python benchmarks/startup.py
 
-# What the model checker explores without bounds; MINUTES bounds it, and it says where it was cut.
-MINUTES ?= 120
+# What the model checker explores without bounds on accidents: hours. MINUTES bounds each world, and each says whether
+# it was explored to its end or cut; a search that was cut goes on from its file at the next call.
+MINUTES ?= 60
+WORLDS := 2x1x3 3x1x2 2x2x2 3x1x2-two-operators 2x1x2-slots 2x1x3-late-puts
 verify: $(VENV)/.installed-dev
-	$(BIN)/python -m tests.jobs.checker --minutes $(MINUTES)
+	$(BIN)/python -m tests.jobs.checker --config 2x1x3 --faults 3 --sessions 0 --minutes $(MINUTES)
+	mkdir -p build
+	for world in $(WORLDS); do \
+	    $(BIN)/python -m tests.jobs.checker --config $$world --unbounded --minutes $(MINUTES) \
+	        --resume build/$$world.search || exit; \
+	done
+	$(BIN)/python -m tests.jobs.checker --config 3x2x3-walks --unbounded --minutes $(MINUTES)
 
 # Real workers under every fault that this machine can make; SEED=n repeats a run's choices.
 soak: $(VENV)/.installed-lab
