@@ -35,6 +35,22 @@ def sync_folder(path: str) -> None:
         os.close(descriptor)
 
 
+def make_folders(folder: Path) -> None:
+    """Make a folder and those above it, where they are not there.
+
+    One that another host has just made may not show yet here: that it is there already is then all that is told, and
+    `Path.mkdir(exist_ok=True)` would not believe it.
+    """
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        make_folders(folder.parent)
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir()
+
+
 def self_test(root: Path, token: str) -> None:
     """Find out whether `root` can carry the protocol: exclusive create, hard link, EEXIST, one inode, fsync.
 
@@ -45,7 +61,7 @@ def self_test(root: Path, token: str) -> None:
     first, second = root / layout.command_temp(f"{token}.a"), root / layout.SESSIONS / f"cmd.{token}.b"
     try:
         for folder in (first.parent, second.parent):
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folders(folder)
         _try_links(first, second)
         sync_folder(str(second.parent))
     except OSError as error:

@@ -14,7 +14,7 @@ from filelock import SoftFileLease, Timeout
 
 from jobs import layout
 from jobs.errors import HostUnfitError, InputError
-from jobs.fitness import unfit
+from jobs.fitness import make_folders, unfit
 from jobs.process import claimer
 from jobs.queue import Me
 from jobs.records import Claimer
@@ -153,7 +153,7 @@ def open_session(store: FolderStore, past: frozenset[str] = frozenset()) -> Sess
 
 def _acquire(lease: SoftFileLease, path: Path) -> None:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folders(path.parent)
         lease.acquire()
         descriptor = os.open(path, os.O_RDONLY)
         try:

@@ -145,13 +145,19 @@ def _make(mine: Corner, made: list[Path]) -> None:
     for turn in range(_TRIES):
         try:
             _make_parents(mine.meeting, made)
-            mine.folder.mkdir()
+            _make_own(mine.folder)
             break
         except FileNotFoundError:  # another doctor has just left and taken the empty folder along
             if turn == _TRIES - 1:
                 raise
     for name in (TICKETS, REGISTERS, TALK, NAMES, PLAIN, TIMES):
-        (mine.folder / name).mkdir()
+        _make_own(mine.folder / name)
+
+
+def _make_own(folder: Path) -> None:
+    """Nobody else has this corner's token: what is there already was made by a call whose reply was lost."""
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir()
 
 
 def _make_parents(folder: Path, made: list[Path]) -> None:

@@ -23,7 +23,8 @@ STATES: Final = {
     "restarted": (Shape(faults=1, spare_sessions=1, commands=()), 52_615),
     "lost": (Shape(attempts=2, faults=2, spare_sessions=1, commands=()), 85_694),
     "faulty": (Shape(faults=3, spare_sessions=0, sessions=1, commands=()), 296_581),
-    "commanded": (Shape(faults=1, spare_sessions=0, sessions=1, commands=(1,)), 469_599),
+    "commanded": (Shape(faults=0, spare_sessions=0, sessions=1, commands=(1,)), 26_395),
+    "commanded and faulty": (Shape(attempts=2, faults=1, spare_sessions=0, sessions=1, commands=(1,)), 75_562),
 }
 
 # What the worlds must come to: words of the turns that lead there.

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from jobs.errors import HostUnfitError
-from jobs.fitness import self_test
+from jobs.fitness import make_folders, self_test
 from tests.jobs.lost_links import failing
 
 
@@ -70,3 +70,14 @@ def test_a_real_file_system_without_hard_links_is_refused(tmp_path: Path) -> Non
             self_test(mount, "token")
     finally:
         subprocess.run(["umount", mount], check=True)
+
+
+def test_a_folder_that_another_host_has_just_made_and_that_does_not_show_yet_is_no_mistake(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    monkeypatch.setattr(Path, "is_dir", lambda _: False)
+    make_folders(tmp_path / "a" / "b")
+    make_folders(tmp_path / "a" / "c" / "d")
+    monkeypatch.undo()
+    assert (tmp_path / "a" / "c" / "d").is_dir()

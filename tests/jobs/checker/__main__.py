@@ -24,9 +24,10 @@ CONFIGS = {
     "3x1x2": Shape(3, 1, 2, spare_sessions=1),
     "2x2x2": Shape(2, 2, 2, spare_sessions=1),
     "3x1x2-two-operators": Shape(3, 1, 2, spare_sessions=0, sessions=1, commands=(1, 1)),
+    "2x1x3-two-commands": Shape(2, 1, 3, spare_sessions=0, sessions=1, commands=(2,)),
     "2x1x2-slots": Shape(2, 1, 2, slots=2, spare_sessions=1),
     "2x1x3-late-puts": Shape(2, 1, 3, spare_sessions=0, sessions=1, has_late_puts=True),
-    "3x2x3-walks": Shape(3, 2, 3, spare_sessions=3, commands=(2, 2), has_late_puts=True),
+    "3x2x3-walks": Shape(3, 2, 3, spare_sessions=3, commands=(2, 2)),
 }
 
 

@@ -308,7 +308,17 @@ class Files:
         """The late put takes effect, if it still can."""
         file, place = self.late[folder[self.late_place]]
         folder = folder.changed(self.late_place, NOTHING)
-        return folder if folder[place] else self.with_file(folder, place, file)
+        if folder[place]:
+            return folder
+        return self.with_file(folder, place, self._as_told_now(folder, place, file))
+
+    def _as_told_now(self, folder: Folder, place: int, file: int) -> int:
+        """A marker's file is its end's: should that be told by its kind alone by now, so is the marker."""
+        path = self.paths[place]
+        if f"/{layout.DONE}/" not in path:
+            return file
+        end = folder[self.place[f"{path.replace(f'/{layout.DONE}/', f'/{layout.LOG}/')}.end"]]
+        return end if end and self.files[end] == _disowned(self.files[file], "", ()) else file
 
 
 @lru_cache(maxsize=4096)

@@ -34,8 +34,12 @@ class Story:
     def top(self) -> int:
         return max(*self.owners, *self.ends, 0, 0)
 
-    def newest_void(self, below: int) -> int:
-        return max((void for void in self.voids if void < below), default=0)
+    def newest_void(self, attempt: int) -> int:
+        """The newest void when that attempt was claimed; of its own end, if it was cancelled before anybody had it.
+
+        A void that came after the claim is no excuse: the state before it was looked at too.
+        """
+        return max((void for void in self.voids if void <= attempt), default=0)
 
     def counted(self, below: int) -> list[End]:
         """Ends that count against the budgets when attempt `below` is claimed."""
