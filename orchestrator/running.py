@@ -172,9 +172,15 @@ class Running:
                     self.over.append(over)
                     continue
                 outcome, is_kept = Ending(End.FAILED, {"error": f"what it left cannot be read: {error}"}), True
-            for file in [] if over.attempt.spec.kind == "call" else self.pool.scratch.glob(over.scratch_files):
-                file.unlink()
             self.ends.publish(over.attempt, outcome, is_kept=is_kept)
+            self._tidy_scratch(over)
+
+    def _tidy_scratch(self, over: Over) -> None:
+        """What the attempt had on this host goes; a program may have made of it what it liked, and disks fail."""
+        if over.attempt.spec.kind != "call":
+            with contextlib.suppress(OSError):
+                for file in self.pool.scratch.glob(over.scratch_files):
+                    file.unlink()
 
     def _outcome(self, over: Over) -> Ending:
         """The attempt's end; one that failed while the folder takes no writes is given back, not failed."""

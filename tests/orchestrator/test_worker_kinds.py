@@ -218,3 +218,9 @@ def test_a_result_that_is_not_an_object_is_put_into_one(scene: Scene) -> None:
 def test_the_worker_leaves_nothing_of_its_own_behind(scene: Scene) -> None:
     assert list((scene.folder / "tmp").iterdir()) == []
     assert not list((scene.root / layout.SESSIONS).glob("*.lease"))
+
+
+def test_a_program_that_makes_a_folder_of_its_spec_file_fells_no_worker(scene: Scene) -> None:
+    scene.plan("exp", grid(kind="command", argv=["sh", "-c", "rm $ORCH_SPEC && mkdir $ORCH_SPEC"]))
+    scene.orch(*WORKER, "--slots", "1")
+    assert list(scene.kinds("exp").values()) == [["done"]]
