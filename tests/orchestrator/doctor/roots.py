@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ import pytest
 
 from tests.orchestrator import no_links
 from tests.orchestrator.waiting import wait_until
+from tests.soak.faulty_folder import FaultyFolder
 
 REPOSITORY = Path(__file__).parents[3]
 NO_LINKS = (sys.executable, no_links.__file__)
@@ -66,7 +68,8 @@ class Fuse:
 @contextlib.contextmanager
 def fuse(folder: Path, name: str, *options: str) -> Iterator[Fuse]:
     """`folder/back` shown at `folder/<name>`, through caches as `options` say."""
-    pytest.importorskip("fuse")
+    if missing := FaultyFolder(1.0, random.Random(0)).missing():
+        pytest.skip(f"missing {missing}")
     if not os.access("/dev/fuse", os.R_OK | os.W_OK):
         pytest.skip("no /dev/fuse that may be used")
     back, point, rules, log = (folder / word for word in ("back", name, f"{name}.json", f"{name}.log"))
