@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from jobs import layout
 from jobs.records import End, EndRecord, decode_end, is_fresh_void
-from jobs.store import Failed, Finished, FolderStore, List, Make, Operation, Put, Reply, Request, Unlink, Won, carry_out
+from jobs.store import Failed, FolderStore, List, Make, Put, Reply, Unlink, Won, carry_out
 from jobs.verbs import Answer, Cancel, Commanded, Requeue
+from tests.jobs.scripts import play
 
 JOB = ("exp", "job")
 TEMP = layout.command_temp("token")
@@ -48,19 +48,6 @@ class Registers:
 @pytest.fixture
 def registers(tmp_path: Path) -> Registers:
     return Registers(tmp_path)
-
-
-def play(operation: Operation[Any], replies: list[Reply]) -> tuple[list[Request], Any]:
-    """Drive an operation with given replies; its requests and its result."""
-    requests: list[Request] = []
-    outcome = operation.step(None)
-    for reply in replies:
-        assert not isinstance(outcome, Finished), f"over after {requests}"
-        operation, request = outcome
-        requests.append(request)
-        outcome = operation.step(reply)
-    assert isinstance(outcome, Finished), outcome
-    return requests, outcome.result
 
 
 # --- cancel ---------------------------------------------------------------------------------------------------------
