@@ -161,17 +161,16 @@ class Running:
 
     def _finish(self) -> None:
         """Publish what is over; what the folder would not show now is looked at again later."""
-        waiting, self.over = self.over, []
-        for over in waiting:
+        for over in list(self.over):
             try:
                 outcome = self._outcome(over)
                 is_kept = tidy_folder(over.attempt, over.printed)
             except OSError as error:
                 if is_passing(error) or not self._takes_writes():
                     self.place.weather.note(error)
-                    self.over.append(over)
                     continue
                 outcome, is_kept = Ending(End.FAILED, {"error": f"what it left cannot be read: {error}"}), True
+            self.over = [other for other in self.over if other is not over]
             self.ends.publish(over.attempt, outcome, is_kept=is_kept)
             self._tidy_scratch(over)
 

@@ -23,6 +23,14 @@ from tests.jobs.checker.search import ViolationError
 from tests.jobs.checker.shape import Shape
 from tests.jobs.checker.workers import Code, Next, ReleaseLease, Workers
 from tests.jobs.checker.world import search_of, small_budgets
+from tests.jobs.mistakes import (
+    EvictsUnread,
+    ForgetsItsSlots,
+    ForgetsTheSecondListing,
+    ForgetsVoids,
+    TakesUnknownForMine,
+    TrustsAbsence,
+)
 
 SMALL: Final = Shape(attempts=2, spare_sessions=1, faults=1, commands=())
 COMMANDED: Final = replace(SMALL, commands=(1,))
@@ -39,21 +47,6 @@ class SkipsTheFence(Claim):
         if self.phase == "start" and top:
             return self.to("put_claim", Put(self.me.claim, self.path(top + 1)), attempt=top + 1)
         return super().step(reply)
-
-
-class EvictsUnread(Claim):
-    """It takes a session for over whose end it has not read."""
-
-    def step(self, reply: Reply) -> Step:
-        return super().step(b"over" if self.phase == "read_session_end" else reply)
-
-
-class TrustsAbsence(Claim):
-    """It takes an end that does not show for a harmless one."""
-
-    def step(self, reply: Reply) -> Step:
-        is_guess = self.phase == "read_end" and not isinstance(reply, bytes)
-        return super().step(EndRecord(End.EVICTED, {}).encode() if is_guess else reply)
 
 
 class AsksNoBudget(Claim):
@@ -73,27 +66,6 @@ class RetriesForEver(Claim):
         return Claim.step(replace(self, job=replace(self.job, policy=Policy(99))), reply)
 
 
-class ResumesWhatWasRequeued(Claim):
-    """It does not look for a fresh void before it starts."""
-
-    def step(self, reply: Reply) -> Step:
-        return super().step(() if self.phase == "list_again" else reply)
-
-
-class TakesUnknownForMine(Claim):
-    """It runs what it may have claimed."""
-
-    def step(self, reply: Reply) -> Step:
-        return super().step(Won.MINE if self.phase == "put_claim" and reply is Won.UNKNOWN else reply)
-
-
-class ForgetsItsAttempts(Claim):
-    """It releases what it still has to end itself."""
-
-    def step(self, reply: Reply) -> Step:
-        return Claim.step(replace(self, me=replace(self.me, running=frozenset())), reply)
-
-
 class TakesAllForMine(Claim):
     """It releases attempts of other workers."""
 
@@ -101,14 +73,6 @@ class TakesAllForMine(Claim):
         if self.phase == "read_holder" and isinstance(reply, bytes):
             return self.to("put_end", Put(self.me.released, self.end(self.names.top_claim)))
         return super().step(reply)
-
-
-class ForgetsVoids(Claim):
-    """It counts ends that a requeue has taken back, and so strands the job."""
-
-    @property
-    def history(self) -> History:
-        return History(self.names.top_claim, {n: record.kind for n, record in self.known.items()})
 
 
 class NeverTakesOver(Claim):
@@ -265,11 +229,11 @@ MISTAKES: Final = {
     "takes over without asking the budget": Mistake("its evictions are spent", Code(claim=AsksNoBudget), evicted=1),
     "retries for ever": Mistake("its failures are spent", Code(claim=RetriesForEver), replace(SMALL, attempts=3)),
     "resumes a requeued done job": Mistake(
-        "a fresh void stands at 1", Code(claim=ResumesWhatWasRequeued), replace(COMMANDED, faults=0)
+        "a fresh void stands at 1", Code(claim=ForgetsTheSecondListing), replace(COMMANDED, faults=0)
     ),
     "runs what it may have claimed": Mistake("by one who did not claim it", Code(claim=TakesUnknownForMine)),
     "forgets what was put": Mistake("is run twice", Code(lesson=forget_puts), replace(SMALL, faults=2)),
-    "releases what it has to end itself": Mistake("that it runs itself", Code(claim=ForgetsItsAttempts)),
+    "releases what it has to end itself": Mistake("that it runs itself", Code(claim=ForgetsItsSlots)),
     "releases attempts of others": Mistake("it released another's attempt", Code(claim=TakesAllForMine)),
     "requeues what runs": Mistake("which has no end", commands=(Cancel, RequeuesWhatRuns), shape=COMMANDED),
     "counts what was requeued": Mistake("end all jobs", Code(claim=ForgetsVoids), replace(COMMANDED, faults=0)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,9 +11,17 @@ from hypothesis import strategies as st
 
 from jobs.claims import History
 from jobs.queue import Claim, Publish, Published, Step
-from jobs.records import End, EndRecord
+from jobs.records import End
 from jobs.store import Finished, Read, Reply, Won
 from tests.jobs.interleaving import World
+from tests.jobs.mistakes import (
+    EvictsUnread,
+    ForgetsItsSlots,
+    ForgetsTheSecondListing,
+    ForgetsVoids,
+    TakesUnknownForMine,
+    TrustsAbsence,
+)
 from tests.jobs.promises import BrokenPromiseError
 
 
@@ -74,21 +81,6 @@ def test_the_worlds_come_to_all_that_the_promises_speak_of() -> None:
 # --- workers with one mistake each: the promises must notice -------------------------------------------------------
 
 
-class EvictsUnread(Claim):
-    """It takes a session for over whose end it has not read."""
-
-    def step(self, reply: Reply) -> Step:
-        return super().step(b"over" if self.phase == "read_session_end" else reply)
-
-
-class TrustsAbsence(Claim):
-    """It takes an end that does not show for a harmless one."""
-
-    def step(self, reply: Reply) -> Step:
-        is_guess = self.phase == "read_end" and not isinstance(reply, bytes)
-        return super().step(EndRecord(End.EVICTED, {}).encode() if is_guess else reply)
-
-
 class SkipsTheFence(Claim):
     """It claims N+1 without the end of N."""
 
@@ -101,36 +93,6 @@ class SkipsTheFence(Claim):
         if self.phase == "start" and self.names.top_claim:
             return super().to("read_end", Read(self.end(self.names.top_claim)), attempt=self.names.top_claim)
         return super().step(reply)
-
-
-class ForgetsTheSecondListing(Claim):
-    """It starts a later attempt without looking for a cancel or a fresh void."""
-
-    def step(self, reply: Reply) -> Step:
-        return super().step(() if self.phase == "list_again" else reply)
-
-
-class TakesUnknownForMine(Claim):
-    """It runs what it may have claimed."""
-
-    def step(self, reply: Reply) -> Step:
-        return super().step(Won.MINE if self.phase == "put_claim" and reply is Won.UNKNOWN else reply)
-
-
-class ForgetsItsSlots(Claim):
-    """It releases what its own other slot still runs."""
-
-    def step(self, reply: Reply) -> Step:
-        me = replace(self.me, running=frozenset())
-        return Claim.step(replace(self, me=me), reply)
-
-
-class ForgetsVoids(Claim):
-    """It counts ends that a requeue has taken back, and so strands the job."""
-
-    @property
-    def history(self) -> History:
-        return History(self.names.top_claim, {n: record.kind for n, record in self.known.items()})
 
 
 class TakesTheirsForMine(Publish):

@@ -38,9 +38,8 @@ def load(search: Search, path: Path) -> None:
         raise ValueError(f"{path} is of another search: {kept['shape']}")
     names, search.files.late = kept["files"]
     for name in names[1:]:
-        search.files.data.setdefault(name, name.partition(" ")[2].encode()) if name.startswith(
-            ".orch/tmp/cmd"
-        ) else None
+        if name.startswith(".orch/tmp/cmd"):
+            search.files.data.setdefault(name, name.partition(" ")[2].encode())
         search.files.file(name)
     for folder in kept["folders"]:
         search.folders.number(folder)
