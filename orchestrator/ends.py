@@ -1,21 +1,19 @@
-"""What became of a worker's attempts: put into the folder, counted, and told; and the circuit breaker."""
+"""What became of a worker's attempts: put into the folder, counted, and told."""
 
 from __future__ import annotations
 
 import os
 import time
 from dataclasses import dataclass, field
-from typing import Final
 
-from jobs.claims import FAILURES, Names, Verdict, final_verdict
+from jobs.claims import Names, Verdict, final_verdict
 from jobs.queue import Published
 from jobs.records import End, EndRecord
 from jobs.view import policy_of
 from orchestrator.attempt import Attempt, Ending
+from orchestrator.breaker import Breaker
 from orchestrator.place import Place
 from orchestrator.publishing import Outbox, Pending
-
-BREAKER_ENDS: Final = 3
 
 
 @dataclass
@@ -26,8 +24,7 @@ class Ends:
         counts: ends that were accepted, by kind.
         untold: how many ends were too small to be told one by one.
         final_failures: jobs that this worker ran and that failed for good.
-        broken: experiments that it stopped claiming.
-        first_errors: the errors that an experiment began with here; None once an end was of another kind.
+        breaker: what it claims no more, as it only fails.
     """
 
     place: Place
@@ -35,8 +32,7 @@ class Ends:
     counts: dict[End, int] = field(default_factory=dict)
     untold: int = 0
     final_failures: list[str] = field(default_factory=list)
-    broken: list[str] = field(default_factory=list)
-    first_errors: dict[str, list[str] | None] = field(default_factory=dict)
+    breaker: Breaker = field(default_factory=Breaker)
 
     def publish(self, attempt: Attempt, outcome: Ending, *, is_kept: bool) -> None:
         """Put an attempt's end; tried again later where the root cannot be written now. `is_kept`: it has a folder."""
@@ -89,7 +85,6 @@ class Ends:
         if kind is End.DONE:
             view.done.setdefault(pending.job, set()).add(pending.attempt)
         self.counts[kind] = self.counts.get(kind, 0) + 1
-        self._mind_the_breaker(pending.experiment, kind, str(body.get("error", "")))
         if kind is End.DONE and not pending.folder:
             self.untold += 1
         else:
@@ -98,19 +93,14 @@ class Ends:
         policy = policy_of(view.plan.lines[pending.job])[0]
         if final_verdict(history, policy) in {Verdict.SPENT, Verdict.NAN}:
             self.final_failures.append(name)
+        self._mind_the_breaker(pending)
 
-    def _mind_the_breaker(self, experiment: str, kind: End, error: str) -> None:
-        """Where the first three ends of an experiment all failed with one error, its other jobs would too."""
-        seen = self.first_errors.setdefault(experiment, [])
-        if seen is None:
+    def _mind_the_breaker(self, pending: Pending) -> None:
+        body = pending.record.body
+        tripped = self.breaker.ended(pending.experiment, pending.job, pending.record.kind, str(body.get("error", "")))
+        if tripped is None:
             return
-        if kind not in FAILURES or (seen and seen[0] != error):
-            self.first_errors[experiment] = None
-            return
-        seen.append(error)
-        if len(seen) == BREAKER_ENDS:
-            self.place.board.stopped.add(experiment)
-            self.broken.append(experiment)
-            self.place.say(
-                f"{experiment}: the first {BREAKER_ENDS} attempts failed alike ({error}); no more of it here"
-            )
+        if tripped.experiment:
+            self.place.board.stopped.add(tripped.experiment)
+        what = "no more of it" if tripped.experiment else "nothing more"
+        self.place.say(f"{tripped}: this worker claims {what}; mend the cause, then start orch worker again")

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from jobs import layout
-from jobs.records import End
-from jobs.store import List, Read
+from jobs.records import End, decode_end
+from jobs.store import List, Look, Read
 from orchestrator.attempt import (
     KILL_AFTER_SECONDS,
     Attempt,
@@ -143,9 +143,14 @@ class Running:
             attempt = runner.attempt
             if attempt is None or attempt.is_ended_elsewhere:
                 continue
+            experiment, job, _ = attempt.key
+            self.place.store.answer(
+                Look(layout.log_shard(experiment, job))
+            )  # or NFS may say for long that it is absent
             end = self.place.store.answer(Read(layout.end(*attempt.key)))
             if isinstance(end, bytes):
                 attempt.is_ended_elsewhere = True
+                self.place.say(f"stopping {experiment}/{job}: {_why_ended(end)}")
                 self._tell(runner, signal.SIGTERM, "its end was taken by another")
 
     def collect(self) -> bool:
@@ -226,6 +231,15 @@ def _first(events: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
     """An attempt ends once: what its runner reports after that would be the next one's."""
     event = next(events, None)
     return [] if event is None else [event]
+
+
+def _why_ended(end: bytes) -> str:
+    """For a person: why an attempt that runs has an end already."""
+    try:
+        kind = decode_end(end).kind
+    except ValueError:
+        return "somebody else has ended it"
+    return "it was cancelled" if kind is End.CANCELLED else f"somebody else has ended it ({kind.value})"
 
 
 _NUMBERS: Final = ("epoch", "epochs", "eta_seconds", "images_per_second", "peak_memory_bytes")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from jobs.records import End
@@ -37,7 +38,7 @@ class Upkeep:
         elif self.keeper.is_without and self.place.is_fair:
             self.keeper.look()
         if self.timetable.is_due("note", min(session.beat_seconds, _NOTE_SECONDS)):
-            session.write_note(self._note())
+            self.write_note()
         if self.timetable.is_due("tally", _NOTE_SECONDS):
             self._say_tally()
         if self.timetable.is_due("watch", GLANCE_SECONDS):
@@ -63,6 +64,10 @@ class Upkeep:
             self.place.say(f"{done} done by this worker, {len(self.feeder.queue)} in view")
         self.running.ends.untold = 0
 
+    def write_note(self) -> None:
+        """Tell people what this worker does, and what it leaves undone."""
+        self.place.session.write_note(self._note())
+
     def _note(self) -> dict[str, Any]:
         who, jobs = self.place.session.claimer, self.running.notes()
         return {
@@ -74,9 +79,21 @@ class Upkeep:
             "slots": self.running.pool.slots,
             "jobs": jobs,
             "waits_for": sorted({problem for problem in self._problems(jobs) if problem}),
+            "could_not_run": could_not_run(self.place.board.unfit),
+            "stopped": [asdict(trip) for trip in self.running.ends.breaker.tripped],
         }
 
     def _problems(self, jobs: list[dict[str, Any]]) -> Iterator[str]:
         yield self.place.weather.problem
         yield from ((job["progress"] or {}).get("waiting", "") for job in jobs)
         yield from (pending.problem for pending in self.running.ends.outbox.pending)
+
+
+def could_not_run(unfit: Mapping[tuple[str, str], str]) -> list[dict[str, Any]]:
+    """How many jobs of which experiment a worker has to leave to others, and why.
+
+    Args:
+        unfit: (experiment, job) -> reason.
+    """
+    counts = Counter((experiment, reason) for (experiment, _), reason in unfit.items())
+    return [{"experiment": name, "reason": reason, "jobs": n} for (name, reason), n in sorted(counts.items())]

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
+from typing import Final
 
 from jobs.plan import experiments
 from jobs.store import FolderStore
@@ -30,11 +31,13 @@ from orchestrator.publishing import Outbox
 from orchestrator.running import Running
 from orchestrator.session import times_from_environment
 from orchestrator.timetable import Timetable
-from orchestrator.upkeep import Upkeep
+from orchestrator.upkeep import Upkeep, could_not_run
 from orchestrator.vigil import Vigil
 from orchestrator.watching import Watcher
 from orchestrator.watchpost import WatchPost
 from orchestrator.weather import Weather
+
+SHOWN_FAILURES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ class Worker:
         self.claiming = Claiming(self.place)
         self.signals = 0
         timetable = Timetable()
-        stays = Stays(options.exit_when_idle, options.keep_alive, lambda: bool(self.signals) or self._is_at_limit())
+        stays = Stays(options.exit_when_idle, options.keep_alive, self._has_had_enough)
         self.feeder = Feeder(self.place, self.running, self.claiming, keeper, timetable, stays)
         self.post = WatchPost(Watcher(store, self.place.session.claimer))
         self.upkeep = Upkeep(self.place, self.running, self.feeder, keeper, self.post, timetable)
@@ -100,7 +103,7 @@ class Worker:
             finally:
                 self.vigil.stop()
                 self._leave()
-        return 1 if self.ends.final_failures or self.ends.broken else 0
+        return 1 if self.ends.final_failures or self.ends.breaker.tripped else 0
 
     def _introduce(self) -> None:
         gpus = ", ".join(f"{gpu.index}: {gpu.name}" for gpu in self.pool.gpus) or "none"
@@ -147,6 +150,7 @@ class Worker:
             steps.callback(self._say_goodbye)
             steps.callback(shutil.rmtree, self.scratch, ignore_errors=True)
             steps.callback(self.place.session.close)
+            steps.callback(self.upkeep.write_note)
             steps.callback(self.post.stop)
             steps.callback(self.ends.leave)
             for attempt in attempts:
@@ -156,11 +160,14 @@ class Worker:
     def _say_goodbye(self) -> None:
         counts = ", ".join(f"{count} {kind.value}" for kind, count in sorted(self.ends.counts.items())) or "nothing"
         self.place.say(f"worker {self.place.session.sid} leaves: {counts}")
-        for job in self.ends.final_failures:
+        failed = self.ends.final_failures
+        for job in failed[:SHOWN_FAILURES]:
             self.place.say(f"failed for good: {job}")
-        reasons = list(self.place.board.unfit.values())
-        for reason in sorted(set(reasons)):
-            self.place.say(f"{reasons.count(reason)} jobs could not run here: {reason}")
+        if len(failed) > SHOWN_FAILURES:
+            self.place.say(f"failed for good: {len(failed) - SHOWN_FAILURES} more, see orch status --failed")
+        for left in could_not_run(self.place.board.unfit):
+            count = f"{left['jobs']} job" + "s" * (left["jobs"] > 1)
+            self.place.say(f"{count} of {left['experiment']} could not run here: {left['reason']}")
 
     # --- the loop ---------------------------------------------------------------------------------------------------
 
@@ -186,14 +193,16 @@ class Worker:
     def _is_over(self) -> bool:
         if self.pool.running or (self._has_unsent and self.signals < 2):
             return False
-        return bool(self.signals) or self.feeder.is_leaving or self._is_at_limit()
+        return self.feeder.is_leaving or self._has_had_enough()
 
     @property
     def _has_unsent(self) -> bool:
         return bool(self.outbox.pending or self.running.over)
 
-    def _is_at_limit(self) -> bool:
-        return self.options.max_jobs is not None and self.claiming.count >= self.options.max_jobs
+    def _has_had_enough(self) -> bool:
+        """Nothing more is to be claimed: it was told to stop, has had its number of jobs, or only fails."""
+        is_at_limit = self.options.max_jobs is not None and self.claiming.count >= self.options.max_jobs
+        return bool(self.signals) or is_at_limit or self.ends.breaker.is_host_broken
 
     def _wait(self) -> None:
         """Until a runner says something, a signal arrives, or something falls due."""

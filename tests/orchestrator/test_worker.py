@@ -143,7 +143,7 @@ def test_three_first_attempts_that_fail_alike_stop_an_experiment_on_this_worker(
     said, _ = scene.orch(*WORKER, "--slots", "1", expect=1)
     assert sorted(scene.kinds("broken").values()) == 5 * [[]] + 3 * [["failed"]]
     assert list(scene.kinds("sound").values()) == 8 * [["done"]]
-    assert "broken: the first 3 attempts failed alike (RuntimeError: no luck); no more of it here" in said
+    assert "broken: its first 3 attempts here failed alike (RuntimeError: no luck): this worker claims no more" in said
 
 
 def test_failures_that_differ_stop_nothing(scene: Scene) -> None:
@@ -154,12 +154,35 @@ def test_failures_that_differ_stop_nothing(scene: Scene) -> None:
     assert said.count("failed for good: unlucky/") == 4
 
 
+def test_a_worker_on_which_everything_fails_claims_nothing_more(scene: Scene) -> None:
+    """Each experiment fails in more than one way, so no single one of them is stopped."""
+    jobs = {"text": [f"{word} luck" for word in ("no", "bad", "worse", "hardly any")], "i": list(range(6))}
+    axes = {f"params__{key}": values for key, values in jobs.items()}
+    scene.plan("unlucky", grid(kind="call", target="deeds:fail", max_attempts=1, **axes))
+    scene.plan("later", grid(kind="call", target="deeds:append", params__i=[1], priority=-1))
+    said, _ = scene.orch(*WORKER, "--slots", "1", expect=1)
+    assert sorted(scene.kinds("unlucky").values()) == 14 * [[]] + 10 * [["failed"]]
+    assert "10 attempts in a row failed here, the last with: RuntimeError:" in said
+    assert scene.lines() == []
+
+
+def test_what_a_worker_stopped_and_could_not_run_stands_in_its_note_when_it_has_left(scene: Scene) -> None:
+    scene.plan("broken", grid(kind="call", target="deeds:fail", params={"text": "no luck"}, params__i=list(range(4))))
+    scene.plan("gpu", grid(kind="call", target="deeds:append", params__i=[1, 2], resources={"gpus": 1}))
+    scene.orch(*WORKER, "--slots", "1", expect=1)
+    (path,) = (scene.root / layout.SESSIONS).glob("*.json")
+    note = json.loads(path.read_text())
+    assert note["stopped"] == [{"experiment": "broken", "error": "RuntimeError: no luck"}]
+    assert note["could_not_run"] == [{"experiment": "gpu", "reason": "they need 1 GPUs at once", "jobs": 2}]
+    assert note["jobs"] == []
+
+
 def test_jobs_that_this_worker_can_never_run_are_named_and_left_alone(scene: Scene) -> None:
     scene.plan("gpu", grid(kind="call", target="deeds:append", params__i=[1, 2], resources={"gpus": 1}))
     scene.plan("cpu", grid(kind="call", target="deeds:append", params__i=[3]))
     said, _ = scene.orch(*WORKER)
     assert scene.lines() == ["3"]
-    assert said.splitlines()[-1] == "2 jobs could not run here: they need 1 GPUs at once"
+    assert said.splitlines()[-1] == "2 jobs of gpu could not run here: they need 1 GPUs at once"
 
 
 def test_a_worker_tells_people_what_it_does(scene: Scene) -> None:
