@@ -6,10 +6,8 @@ import contextlib
 import os
 import random
 import select
-import shutil
 import signal
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -29,6 +27,7 @@ from orchestrator.place import Place
 from orchestrator.pool import Pool
 from orchestrator.publishing import Outbox
 from orchestrator.running import Running
+from orchestrator.scratch import open_scratch
 from orchestrator.session import times_from_environment
 from orchestrator.timetable import Timetable
 from orchestrator.upkeep import Upkeep, could_not_run
@@ -77,8 +76,8 @@ class Worker:
         self.place = Place(store, board, first_session(store, say), weather, say)
         keeper = Keeper(self.place)
         self.vigil = Vigil(say)
-        self.scratch = Path(tempfile.mkdtemp(prefix="orch-worker-"))
-        self.pool = Pool(gpus, slots, self.scratch)
+        self.scratch = open_scratch()
+        self.pool = Pool(gpus, slots, self.scratch.path)
         self.outbox = Outbox(store)
         self.ends = Ends(self.place, self.outbox)
         self.running = Running(self.place, self.pool, self.ends)
@@ -148,7 +147,7 @@ class Worker:
         attempts = self.running.attempts
         with contextlib.ExitStack() as steps:  # last in, first done, each whatever becomes of the one before
             steps.callback(self._say_goodbye)
-            steps.callback(shutil.rmtree, self.scratch, ignore_errors=True)
+            steps.callback(self.scratch.remove)
             steps.callback(self.place.session.close)
             steps.callback(self.upkeep.write_note)
             steps.callback(self.post.stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -9,6 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
+from jobs.claims import MAX_EVICTED
 from jobs.records import End
 from tests.orchestrator.scene import WORKER, Scene, Started, environment_of, grid, is_alive
 from tests.orchestrator.waiting import wait_until
@@ -119,6 +121,19 @@ def test_a_worker_killed_in_a_pid_namespace_of_its_own_is_found_out_by_its_lease
         first, second = (scene.claimer(name, job, attempt) for attempt in (1, 2))
         assert first.pidns != second.pidns
         assert scene.session_end(first.sid).body["by"] == second.sid
+
+
+def test_a_job_that_kills_its_worker_each_time_stops_at_its_bound(scene: Scene) -> None:
+    scene.plan("deadly", grid(kind="call", target="deeds:kill_the_worker"))
+    scene.plan("sound", grid(kind="call", target="deeds:append", params__i=[1, 2], priority=-1))
+    for _ in range(MAX_EVICTED):
+        scene.orch(*WORKER, "--slots", "1", expect=-signal.SIGKILL)
+    scene.orch(*WORKER, "--slots", "1")  # no fault of its own
+    assert scene.kinds("deadly") == {scene.job("deadly"): MAX_EVICTED * ["evicted"]}
+    assert list(scene.kinds("sound").values()) == 2 * [["done"]]
+    assert len(list(scene.folder.glob("kills-*"))) == MAX_EVICTED
+    document = json.loads(scene.orch("status", "--json")[0])["experiments"][0]
+    assert (document["name"], document["jobs"]["failed"]) == ("deadly", 1)
 
 
 def test_a_function_that_holds_the_interpreter_does_not_outlive_its_worker(scene: Scene) -> None:
