@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Final
 
 from jobs.plan import experiments
+from jobs.sessions import Tickets
 from jobs.store import FolderStore
 from orchestrator.claiming import Claiming
 from orchestrator.ends import Ends
@@ -29,6 +30,7 @@ from orchestrator.publishing import Outbox
 from orchestrator.running import Running
 from orchestrator.scratch import open_scratch
 from orchestrator.session import times_from_environment
+from orchestrator.sweeping import Sweep, Sweeper
 from orchestrator.timetable import Timetable
 from orchestrator.upkeep import Upkeep, could_not_run
 from orchestrator.vigil import Vigil
@@ -87,6 +89,9 @@ class Worker:
         stays = Stays(options.exit_when_idle, options.keep_alive, self._has_had_enough)
         self.feeder = Feeder(self.place, self.running, self.claiming, keeper, timetable, stays)
         self.post = WatchPost(Watcher(store, self.place.session.claimer))
+        self.sweep = Sweep(
+            Sweeper(FolderStore(root), Watcher(FolderStore(root), self.place.session.claimer)), self._tickets
+        )
         self.upkeep = Upkeep(self.place, self.running, self.feeder, keeper, self.post, timetable)
 
     # --- from start to end ------------------------------------------------------------------------------------------
@@ -98,6 +103,7 @@ class Worker:
                 self._introduce()
                 self.vigil.start()
                 self.post.start()
+                self.sweep.start()
                 self._loop()
             finally:
                 self.vigil.stop()
@@ -151,6 +157,7 @@ class Worker:
             steps.callback(self.place.session.close)
             steps.callback(self.upkeep.write_note)
             steps.callback(self.post.stop)
+            steps.callback(self.sweep.stop)
             steps.callback(self.ends.leave)
             for attempt in attempts:
                 steps.callback(self.running.release, attempt)
@@ -167,6 +174,9 @@ class Worker:
         for left in could_not_run(self.place.board.unfit):
             count = f"{left['jobs']} job" + "s" * (left["jobs"] > 1)
             self.place.say(f"{count} of {left['experiment']} could not run here: {left['reason']}")
+
+    def _tickets(self) -> Tickets:
+        return self.place.session.tickets
 
     # --- the loop ---------------------------------------------------------------------------------------------------
 
