@@ -88,15 +88,15 @@ def message_for(attempt: Attempt, scratch: Path) -> dict[str, Any]:
         "CUDA_VISIBLE_DEVICES": ",".join(attempt.resources.gpus),
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
     }
+    locks = [str(lock_path(gpu)) for gpu in attempt.resources.gpus]
     if spec.kind == "call":
         target, arguments = call_target(spec)
-        return {"kind": "call", "target": target, "arguments": arguments, "env": environment}
+        return {"kind": "call", "target": target, "arguments": arguments, "env": environment, "locks": locks}
     document = spec_document(attempt)
     spec_file.write_text(json.dumps(document), encoding="utf-8")
     if spec.kind == "train":
         environment["OMP_NUM_THREADS"] = str(document["train"]["threads"])
     argv = _train_argv(attempt, spec_file) if spec.kind == "train" else _command_argv(spec)
-    locks = [str(lock_path(gpu)) for gpu in attempt.resources.gpus]
     return {"kind": "process", "argv": argv, "env": environment, "log": str(attempt.log), "locks": locks}
 
 

@@ -77,17 +77,25 @@ class Pool:
         self._taken -= set(resources.gpus)
         self._slots_taken -= resources.slots
 
-    def runner(self) -> RunnerProcess:
-        """An idle runner, or a new one."""
+    def runner(self, *, is_new: bool = False) -> RunnerProcess:
+        """An idle runner, or a new one, which serves one attempt only where `is_new` asks for that.
+
+        A process sees the GPUs that it saw when it first used one, and keeps what it has there: a function that is
+        given GPUs cannot share one with others.
+        """
+        if is_new:
+            self.running.append(self._start_runner(serves_once=True))
+            return self.running[-1]
         for runner in [idle for idle in self._idle if idle.is_dead]:
             self._idle.remove(runner)
             runner.close()
-        if not self._idle:
-            self._started += 1
-            self._idle.append(RunnerProcess(self.scratch, self._started))
-        runner = self._idle.pop()
+        runner = self._idle.pop() if self._idle else self._start_runner(serves_once=False)
         self.running.append(runner)
         return runner
+
+    def _start_runner(self, *, serves_once: bool) -> RunnerProcess:
+        self._started += 1
+        return RunnerProcess(self.scratch, self._started, serves_once=serves_once)
 
     def is_over(self, runner: RunnerProcess, *, died: bool) -> Attempt:
         """A runner's attempt has ended: take its resources back, and keep the runner unless it died."""
@@ -96,11 +104,11 @@ class Pool:
             raise AssertionError("a runner without an attempt has ended one")
         runner.attempt = None
         self.running.remove(runner)
-        self.give_back(attempt.resources)
-        if died:
+        if died or runner.serves_once:
             runner.close()
         else:
             self._idle.append(runner)
+        self.give_back(attempt.resources)
         return attempt
 
     @property

@@ -31,6 +31,7 @@ from trainers.lifeline import die_with_parent
 from trainers.passing import is_passing
 
 UNLISTED: Final = frozenset({"log.txt"})
+_GPU_TAKEN: Final = "another process of this host uses the GPU"
 
 Message = dict[str, Any]
 
@@ -135,6 +136,11 @@ def _call(line: Line, message: Message) -> Message:
     """Call the function of an attempt; its verdict."""
     os.environ.update(message["env"])
     try:
+        for path in message.get("locks", ()):
+            _take_lock(path)  # held until this process ends, as what the function has on the GPU is
+    except BlockingIOError:
+        return {"verdict": "released", "error": _GPU_TAKEN}
+    try:
         try:
             line.begin()
             value = _resolve(message["target"])(**message["arguments"])
@@ -193,7 +199,7 @@ def _run_process(line: Line, message: Message) -> Message:
         try:
             locks = [held.enter_context(_gpu_lock(path)) for path in message.get("locks", ())]
         except BlockingIOError:
-            return {"verdict": "released", "error": "another process of this host uses the GPU"}
+            return {"verdict": "released", "error": _GPU_TAKEN}
         try:
             child = _start(message, log, locks)
         except OSError as error:
@@ -230,12 +236,21 @@ def _gpu_lock(path: str) -> Iterator[int]:
 
     So the GPU is free only when the last of the attempt's processes is gone.
     """
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = _take_lock(path)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _take_lock(path: str) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 # --- what an attempt left -------------------------------------------------------------------------------------------

@@ -23,9 +23,11 @@ class RunnerProcess:
     Args:
         scratch: a folder of this host, where what a called function prints is kept until its attempt ends.
         number: tells the runners of one worker apart.
+        serves_once: whether it is to end with its attempt.
     """
 
-    def __init__(self, scratch: Path, number: int) -> None:
+    def __init__(self, scratch: Path, number: int, *, serves_once: bool = False) -> None:
+        self.serves_once = serves_once
         self._output = (scratch / f"runner-{number}.out").open("w+b")
         self.attempt: Attempt | None = None
         self.group: int | None = None

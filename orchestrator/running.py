@@ -71,7 +71,7 @@ class Running:
         try:
             attempt.folder = self._folder(attempt)
             message = message_for(attempt, self.pool.scratch)
-            runner = self.pool.runner()
+            runner = self.pool.runner(is_new=attempt.spec.kind == "call" and bool(attempt.resources.gpus))
         except OSError as error:
             self._give_back(attempt, error)
             return False

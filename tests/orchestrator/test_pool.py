@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from jobs.spec import JobSpec
-from orchestrator.attempt import Resources
-from orchestrator.gpus import Gpu, lock_path
+from orchestrator.attempt import Attempt, Resources, message_for
+from orchestrator.gpus import Gpu, is_free, lock_path
 from orchestrator.pool import Need, Pool, need_of
 from tests.orchestrator.waiting import wait_until
 
@@ -83,4 +83,41 @@ def test_an_idle_runner_is_used_again_and_a_dead_one_is_not(tmp_path: Path) -> N
     first.process.kill()
     wait_until(lambda: first.is_dead, "the runner is gone")
     assert pool.runner() is not first
+    pool.close()
+
+
+def test_a_function_with_gpus_has_a_process_of_its_own_that_holds_them_to_its_end(tmp_path: Path) -> None:
+    pool = Pool(CARDS[:1], 1, tmp_path)
+    idle = pool.runner()
+    pool.running.remove(idle)
+    pool._idle.append(idle)
+    resources = pool.take(Need(1, 0))
+    assert resources is not None
+    content = {"target": "os:getpid"}
+    attempt = Attempt("exp", JobSpec("a", "call", content, gpus=1), 1, tmp_path / "none", resources=resources)
+    runner = pool.runner(is_new=True)
+    runner.run(attempt, message_for(attempt, tmp_path))
+    (event,) = wait_until(lambda: list(runner.events()), "the function has returned")
+    assert event["summary"] == {"value": runner.process.pid}
+    assert runner is not idle
+    assert not is_free("GPU-00"), "what it has on the GPU is there as long as it is"
+    pool.is_over(runner, died=False)
+    assert runner.process.returncode is not None
+    assert is_free("GPU-00")
+    assert pool.runner() is idle
+    pool.close()
+
+
+def test_a_function_does_not_run_on_a_gpu_that_somebody_else_holds(tmp_path: Path) -> None:
+    """It was free when the worker looked."""
+    pool = Pool(CARDS[:1], 1, tmp_path)
+    resources = pool.take(Need(1, 0))
+    assert resources is not None
+    attempt = Attempt("exp", JobSpec("a", "call", {"target": "os:getpid"}, gpus=1), 1, tmp_path, resources=resources)
+    with lock_path("GPU-00").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        runner = pool.runner(is_new=True)
+        runner.run(attempt, message_for(attempt, tmp_path))
+        (event,) = wait_until(lambda: list(runner.events()), "the runner has given it back")
+    assert (event["verdict"], event["error"]) == ("released", "another process of this host uses the GPU")
     pool.close()
