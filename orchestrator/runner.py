@@ -26,6 +26,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, BinaryIO, Final
 
+from orchestrator.memory import OUT_OF_MEMORY, is_out_of_memory, oom_kills
 from trainers.catalogue import EXIT_PREEMPTED
 from trainers.lifeline import die_with_parent
 from trainers.passing import is_passing
@@ -205,6 +206,7 @@ def _run_process(line: Line, message: Message) -> Message:
         except OSError as error:
             verdict = "released" if is_passing(error) else "failed"
             return {"verdict": verdict, "error": f"{message['argv'][0]}: {error.strerror}", "status": 127}
+        before = oom_kills()
         line.begin(child)
         line.reply(event="started", attempt=message["attempt"], group=child.pid)
         status = child.wait()
@@ -213,6 +215,8 @@ def _run_process(line: Line, message: Message) -> Message:
             os.killpg(child.pid, signal.SIGKILL)
     if status == 0:
         return {"verdict": "done", "status": 0, **collect_patiently(Path(message["env"]["ORCH_FOLDER"]))}
+    if is_out_of_memory(status, before):
+        return {"verdict": "oom", "status": status, "error": OUT_OF_MEMORY}
     return {"verdict": "preempted" if status == EXIT_PREEMPTED else "failed", "status": status}
 
 

@@ -8,13 +8,16 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 from orchestrator.attempt import Attempt
+from orchestrator.memory import OUT_OF_MEMORY, is_out_of_memory, oom_kills
 
 _FAREWELL_SECONDS: Final = 2.0
+_COUNT_SECONDS: Final = 1.0
 
 
 class RunnerProcess:
@@ -32,6 +35,7 @@ class RunnerProcess:
         self.attempt: Attempt | None = None
         self.group: int | None = None
         self._rest = b""
+        self._oom_kills, self._counted = 0, float("-inf")
         self._start()
 
     def _start(self) -> None:
@@ -72,6 +76,8 @@ class RunnerProcess:
     def run(self, attempt: Attempt, message: dict[str, Any]) -> None:
         """Give the runner an attempt."""
         self.attempt, self.group = attempt, None
+        if time.monotonic() - self._counted > _COUNT_SECONDS:  # thousands of short calls need not ask each time
+            self._oom_kills, self._counted = oom_kills(), time.monotonic()
         self._output.truncate(0)
         self._output.seek(0)
         self._send({"do": "run", "attempt": attempt.number, **message})
@@ -117,6 +123,8 @@ class RunnerProcess:
         """The runner is gone, and with it the attempt: its group is ended too."""
         status = self.process.wait()
         self.kill()
+        if is_out_of_memory(status, self._oom_kills):
+            return {"event": "died", "verdict": "oom", "error": OUT_OF_MEMORY}
         cause = f"signal {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
         return {"event": "died", "verdict": "failed", "error": f"the process of the attempt ended by {cause}"}
 
