@@ -155,8 +155,8 @@ def _cancel_answered(cancel: Cancel, reply: Reply) -> Step:
     return _cancel_put(again, cancel.attempt)
 
 
-def _cancel_synced(cancel: Cancel, _: Reply) -> Step:
-    return cancel.over(Answer.TAKEN)
+def _cancel_synced(cancel: Cancel, reply: Reply) -> Step:
+    return cancel.over(Answer.UNKNOWN if isinstance(reply, Failed) else Answer.TAKEN)
 
 
 # --- requeue --------------------------------------------------------------------------------------------------------
@@ -213,8 +213,8 @@ def _requeue_answered(requeue: Requeue, reply: Reply) -> Step:
     return _requeue_put(replace(requeue, tries=requeue.tries + 1))
 
 
-def _requeue_synced(requeue: Requeue, _: Reply) -> Step:
-    return requeue.list("requeue listed_again")
+def _requeue_synced(requeue: Requeue, reply: Reply) -> Step:
+    return requeue.over(Answer.UNKNOWN) if isinstance(reply, Failed) else requeue.list("requeue listed_again")
 
 
 def _requeue_listed_again(requeue: Requeue, reply: Reply) -> Step:

@@ -105,7 +105,9 @@ def test_a_cancel_of_unknown_outcome_is_put_again_from_the_same_file(registers: 
     assert sum(isinstance(request, Make) for request in requests) == 1
 
 
-@pytest.mark.parametrize("replies", [[Failed("full"), None], [None, Failed("away"), None]])
+@pytest.mark.parametrize(
+    "replies", [[Failed("full"), None], [None, Failed("away"), None], [None, (), Won.MINE, Failed("not on disk"), None]]
+)
 def test_a_cancel_says_when_the_folder_did_not_answer(replies: list[Reply]) -> None:
     requests, result = play(Cancel(*JOB, TEMP), replies)
     assert result.answer is Answer.UNKNOWN
@@ -168,3 +170,10 @@ def test_a_requeue_whose_end_cannot_be_read_changes_nothing() -> None:
     requests, result = play(Requeue(*JOB, TEMP), [("job.0001", "job.0001.end"), Failed("away")])
     assert result.answer is Answer.UNKNOWN
     assert not any(isinstance(request, Put | Make) for request in requests)
+
+
+def test_a_requeue_that_may_not_be_on_disk_is_not_called_done() -> None:
+    names, failed = ("job.0001", "job.0001.end"), EndRecord(End.FAILED, {}).encode()
+    requests, result = play(Requeue(*JOB, TEMP), [names, failed, None, Won.MINE, Failed("not on disk"), None])
+    assert result.answer is Answer.UNKNOWN
+    assert requests[-1] == Unlink(TEMP)
