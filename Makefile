@@ -12,15 +12,15 @@ $(VENV)/.made:
 
 # torchvision first: it pins the torch that fits it, and every later step finds both in place.
 $(VENV)/.installed: $(VENV)/.made setup.cfg pyproject.toml
-	$(BIN)/pip install -qq --editable .
+	$(BIN)/pip install -qq --config-settings editable_mode=compat --editable .
 	touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed
-	$(BIN)/pip install -qq --editable '.[dev]'
+	$(BIN)/pip install -qq --config-settings editable_mode=compat --editable '.[dev]'
 	touch $@
 
 $(VENV)/.installed-lab: $(VENV)/.installed-dev
-	$(BIN)/pip install -qq --editable '.[lab]'
+	$(BIN)/pip install -qq --config-settings editable_mode=compat --editable '.[lab]'
 	touch $@
 
 demo: $(VENV)/.installed

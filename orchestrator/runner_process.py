@@ -86,6 +86,8 @@ class RunnerProcess:
         """Tell the running attempt to stop; SIGKILL takes the runner along where the function would not listen."""
         if self.attempt is None:
             return
+        if self.attempt.spec.kind == "call":
+            self.serves_once = True  # processes that the function has started are in the runner's group, and go with it
         if number is signal.SIGKILL and self.attempt.spec.kind == "call":
             self.kill()
         else:

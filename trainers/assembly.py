@@ -20,7 +20,7 @@ from trainers.errors import SpecError
 from trainers.evaluation import Predictor, Splits
 from trainers.loop import EpochLoop, Feed, Model
 from trainers.losses import build_loss
-from trainers.passing import Patience
+from trainers.patience import Patience
 from trainers.precision import Precision, resolve
 from trainers.ranks import Ranks
 from trainers.spec import TrainSpec

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from trainers.passing import ONE_TRY, Patience
+from trainers.patience import ONE_TRY, Patience
 
 
 @contextlib.contextmanager

@@ -17,7 +17,8 @@ from trainers.errors import FolderAwayError, NonFiniteError, Preempted
 from trainers.evaluation import Predictions, predict, score
 from trainers.finish import Finished, device_name, write_results
 from trainers.outputs import write_metrics_csv
-from trainers.passing import ONE_TRY, PATIENCE_SECONDS, Patience, is_passing
+from trainers.passing import is_passing
+from trainers.patience import ONE_TRY, PATIENCE_SECONDS, Patience
 from trainers.progress import Progress
 from trainers.ranks import Ranks, join_ranks, leave_ranks
 from trainers.spec import TrainSpec, parse_spec

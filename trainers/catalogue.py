@@ -223,6 +223,3 @@ METRIC_COLUMNS: Final[tuple[str, ...]] = (
     "test_adaece_ts",
     "test_classwise_ece_ts",
 )
-
-# How an attempt tells its worker what became of it (process exit status).
-EXIT_PREEMPTED: Final = 75

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from trainers.atomic import write_whole
-from trainers.passing import ONE_TRY, Patience, is_passing
+from trainers.passing import is_passing
+from trainers.patience import ONE_TRY, Patience
 
 log = logging.getLogger(__name__)
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+EXIT_PREEMPTED: Final = 75  # of an attempt that was told to stop and has saved, or of a program that says so
+
 
 class SpecError(ValueError):
     """The spec asks for what this trainer cannot do."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, TypeGuard
 
 from trainers.errors import NonFiniteError, Preempted
-from trainers.passing import Patience
+from trainers.patience import Patience
 
 FAILURE: Final = "failure.json"
 _OUT_OF_MEMORY: Final = ("OutOfMemoryError", "MemoryError")

@@ -14,7 +14,7 @@ from trainers.atomic import written_whole
 from trainers.checkpoint import weights_sha256
 from trainers.evaluation import Predictions
 from trainers.outputs import Run, write_outputs
-from trainers.passing import Patience
+from trainers.patience import Patience
 from trainers.ranks import Ranks
 from trainers.spec import TrainSpec
 from trainers.state import TrainState

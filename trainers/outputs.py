@@ -17,7 +17,7 @@ import numpy.typing as npt
 from trainers.atomic import written_whole
 from trainers.calibration.inputs import checked_counts, checked_logits
 from trainers.catalogue import METRIC_COLUMNS
-from trainers.passing import ONE_TRY, Patience
+from trainers.patience import ONE_TRY, Patience
 
 Cell = float | int | str | None
 Row = Mapping[str, Cell]

@@ -13,7 +13,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from trainers.errors import SpecError
-from trainers.passing import PATIENCE_SECONDS
+from trainers.patience import PATIENCE_SECONDS
 
 # Rank 0 may wait for a folder while the others wait for rank 0: longer than that, and some time for its work.
 _TIMEOUT: Final = timedelta(seconds=PATIENCE_SECONDS + 1800)

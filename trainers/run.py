@@ -17,11 +17,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from trainers.catalogue import EXIT_PREEMPTED
-from trainers.errors import DataError, FolderAwayError, NonFiniteError, Preempted, SpecError
+from trainers.errors import EXIT_PREEMPTED, DataError, FolderAwayError, NonFiniteError, Preempted, SpecError
 from trainers.failure import write_failure
 from trainers.lifeline import die_with_parent
-from trainers.passing import PATIENCE_SECONDS
+from trainers.patience import PATIENCE_SECONDS
 from trainers.printing import survive_a_lost_log
 from trainers.spec import read_spec
 from trainers.stopping import StopRequest

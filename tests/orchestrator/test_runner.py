@@ -17,7 +17,8 @@ from typing import Any
 
 import pytest
 
-from orchestrator.runner import collect, one_line
+from orchestrator.leavings import collect
+from orchestrator.raised import one_line
 from tests.orchestrator.scene import Scene, is_alive, marked
 from tests.orchestrator.waiting import PATIENCE_SECONDS, wait_until
 

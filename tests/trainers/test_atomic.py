@@ -7,7 +7,7 @@ import pytest
 from tests.trainers.small_disk import grow, small_disk
 from tests.trainers.waits import at_first_wait
 from trainers.atomic import written_whole
-from trainers.passing import Patience
+from trainers.patience import Patience
 
 
 def test_the_old_file_stands_until_the_new_one_is_whole(tmp_path: Path) -> None:

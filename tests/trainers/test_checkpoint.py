@@ -13,7 +13,7 @@ from tests.trainers.small_disk import grow, small_disk
 from tests.trainers.waits import at_first_wait, make_unreadable
 from trainers.checkpoint import NAME, PREVIOUS, adopt, forget_previous, may_stand, save, weights_sha256
 from trainers.errors import FolderAwayError
-from trainers.passing import Patience
+from trainers.patience import Patience
 
 DIGEST = "d"
 

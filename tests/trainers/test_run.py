@@ -13,8 +13,8 @@ import torch
 
 from tests.trainers.attempts import attempt, document, result, start, wait_until
 from tests.trainers.data.trees import image_tree
-from trainers.catalogue import EXIT_PREEMPTED
 from trainers.checkpoint import NAME, PREVIOUS
+from trainers.errors import EXIT_PREEMPTED
 
 pytestmark = pytest.mark.usefixtures("tiny")
 

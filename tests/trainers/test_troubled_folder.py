@@ -19,10 +19,9 @@ from tests.trainers.data.trees import image_tree
 from tests.trainers.small_disk import grow, small_disk
 from tests.trainers.waits import at_first_wait, make_unreadable
 from trainers.attempt import Folders, run_attempt
-from trainers.catalogue import EXIT_PREEMPTED
 from trainers.checkpoint import NAME
-from trainers.errors import FolderAwayError, Preempted
-from trainers.passing import ONE_TRY
+from trainers.errors import EXIT_PREEMPTED, FolderAwayError, Preempted
+from trainers.patience import ONE_TRY
 from trainers.stopping import StopRequest
 
 pytestmark = pytest.mark.usefixtures("tiny")

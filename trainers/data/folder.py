@@ -17,7 +17,8 @@ from trainers.data.cache import cached, data_root, new_array, save_array
 from trainers.data.fingerprint import SPLITS, class_images, folder_fingerprint
 from trainers.data.images import Dataset
 from trainers.errors import DataError
-from trainers.passing import Patience, is_passing
+from trainers.passing import is_passing
+from trainers.patience import Patience
 
 _IMAGES_A_TASK: Final = 256
 _MAX_THREADS: Final = 8

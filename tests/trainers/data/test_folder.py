@@ -13,7 +13,7 @@ from tests.trainers.waits import at_first_wait, make_unreadable
 from trainers.data.fingerprint import folder_fingerprint
 from trainers.data.folder import decode, load
 from trainers.errors import DataError
-from trainers.passing import Patience
+from trainers.patience import Patience
 
 
 @pytest.fixture
