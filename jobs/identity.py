@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
@@ -11,6 +10,7 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+from jobs.canonical import canonical_json
 from trainers import catalogue
 
 HASH_DIGITS: Final = 16
@@ -32,15 +32,6 @@ def job_id(kind: str, content: Mapping[str, Any]) -> str:
     text = canonical_json({"kind": kind, "content": content})
     digest = hashlib.sha256(text.encode()).hexdigest()[:HASH_DIGITS]
     return f"{slug(kind, content)}-{digest}"
-
-
-def canonical_json(value: Any) -> str:
-    """The one JSON text of a value: keys sorted, no spaces, ASCII.
-
-    Raises:
-        ValueError: an infinite number or NaN.
-    """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
 def is_job_id(text: str) -> bool:

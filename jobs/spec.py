@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from jobs.identity import canonical_json
+from jobs.canonical import canonical_json
 from trainers import catalogue
 
 Kind = Literal["train", "command", "call"]

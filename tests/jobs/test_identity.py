@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jobs.errors import InputError
-from jobs.identity import canonical_json, is_job_id, job_id, slug
+from jobs.canonical import canonical_json
+from jobs.identity import is_job_id, job_id, slug
 from tests.jobs.grid.planning import plan, the_job
 from trainers import catalogue
 from trainers.catalogue import Entry
