@@ -24,6 +24,7 @@ FAILURE_FILE: Final = "failure.json"
 MAX_JOB_ID: Final = 120
 _EXPERIMENT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _JOB_ID: Final = re.compile(r"[a-z0-9-]{1,120}")
+_CONTROL: Final = re.compile(r"((?!000000)[0-9]{6}|[1-9][0-9]{6,})\.json")
 _REGISTER: Final = re.compile(r"([a-z0-9-]{1,120})\.((?!0000)[0-9]{4}|[1-9][0-9]{4,})(\.end|\.void)?")
 
 
@@ -96,6 +97,17 @@ def result_link(experiment: str, job: str) -> str:
 
 def plan_file(experiment: str, number: int) -> str:
     return f"{experiment}/{PLAN}/{number:06d}.jsonl"
+
+
+def control_file(number: int) -> str:
+    """The N-th command of people to all workers."""
+    return f"{CONTROL}/{number:06d}.json"
+
+
+def control_number(name: str) -> int | None:
+    """The number of a file in `.orch/control`; None for a name that is none of ours."""
+    match = _CONTROL.fullmatch(name)
+    return int(match[1]) if match else None
 
 
 def lease(session: str) -> str:

@@ -3,20 +3,69 @@
 from __future__ import annotations
 
 import contextlib
+import io
+import json
 import os
+import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from jobs import layout
-from jobs.errors import HostUnfitError
+from jobs.errors import HostUnfitError, InputError
 from jobs.fitness import unfit
 from jobs.spec import JobSpec, parse_plan_line, plan_line
 from jobs.store import Failed, FolderStore, List, Put, Read, Sync, Won
 
+PLAN_SCHEMA: Final = 1
+_PLAN_FILE: Final = re.compile(r"((?!000000)[0-9]{6}|[1-9][0-9]{6,})\.jsonl")
+_PLAN_TEXT: Final = re.compile(rb"(?:[a-z0-9-]{1,120}\t\{[ -~]*\}\n)*+")  # ASCII: a line is a line to everybody
+_FILE_STRIDE: Final = 1 << 40  # longer than any plan file
+NEEDS: Final = '"needs":'
+POLICY: Final = '"policy":'
+RANKS: Final = '"ranks":'
+WORDS: Final = (NEEDS, POLICY, RANKS)
+_REMEDY: Final = "use the orch that planned it, or move the file out of the folder if it is nobody's plan"
 _PUT_TRIES = 100
 _PAUSE_SECONDS = 0.2  # between tries while the folder does not say what became of a put
+
+
+class PlanLines(Mapping[str, str]):
+    """The newest line of each planned job; kept as the files' bytes, since most lines are never looked at."""
+
+    def __init__(self) -> None:
+        self._files: list[bytes] = []
+        self._places: dict[str, int] = {}
+
+    def add(self, data: bytes) -> tuple[list[str], int]:
+        """Take in a plan file; the ids that were not there before, in its order, and how many were."""
+        place, known, new = len(self._files) * _FILE_STRIDE, 0, []
+        self._files.append(data)
+        for line in io.BytesIO(data):
+            job = line[: line.index(b"\t")].decode()
+            if job in self._places:
+                known += 1
+            else:
+                new.append(job)
+            self._places[job] = place
+            place += len(line)
+        return new, known
+
+    def __getitem__(self, job: str) -> str:
+        file, start = divmod(self._places[job], _FILE_STRIDE)
+        data = self._files[file]
+        return data[start : data.index(b"\n", start)].decode()
+
+    def __contains__(self, job: object) -> bool:
+        return job in self._places
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
 
 
 @dataclass(slots=True)
@@ -27,19 +76,34 @@ class PlanIndex:
         order: ids in the order they were planned.
         lines: id -> its newest line.
         files: how many plan files were read.
+        updated: how many lines were newer ones of ids that were there before.
+        words: which of `WORDS` may stand in some line: a reader looks for them in all lines only where they do.
+        problem: one line about the first plan file that cannot be read, or is of a newer schema; empty: none. Nothing
+            is read beyond it.
+        remedy: what to do about it.
+        strangers: names in the folder that are no plan files.
     """
 
     order: list[str] = field(default_factory=list)
-    lines: dict[str, str] = field(default_factory=dict)
+    lines: PlanLines = field(default_factory=PlanLines)
     files: int = 0
+    updated: int = 0
+    words: frozenset[str] = frozenset()
+    problem: str = ""
+    remedy: str = ""
+    strangers: list[str] = field(default_factory=list)
 
-    def add(self, text: str) -> None:
+    def add(self, data: bytes) -> None:
         """Take in one plan file: the first line of an id gives its place, the newest one its policy."""
-        for line in text.splitlines():
-            job = line.partition("\t")[0]
-            if job not in self.lines:
-                self.order.append(job)
-            self.lines[job] = line
+        new, known = self.lines.add(data)
+        self.order += new
+        self.updated += known
+        self.words |= {word for word in WORDS if word.encode() in data}
+
+    @property
+    def has_needs(self) -> bool:
+        """Whether any line may hold `needs`."""
+        return NEEDS in self.words
 
     def spec(self, job: str) -> JobSpec:
         return parse_plan_line(self.lines[job])
@@ -47,27 +111,75 @@ class PlanIndex:
 
 def plan_numbers(store: FolderStore, experiment: str) -> list[int]:
     """Numbers of the plan files there are, in order."""
+    return _list_plan(store, experiment)[0]
+
+
+def _list_plan(store: FolderStore, experiment: str) -> tuple[list[int], list[str]]:
+    """Numbers of the plan files, in order, and names that are none."""
     names = store.answer(List(f"{experiment}/{layout.PLAN}"))
-    if not isinstance(names, tuple):
-        return []
-    stems = (name.removesuffix(".jsonl") for name in names if name.endswith(".jsonl"))
-    return sorted(int(stem) for stem in stems if stem.isdecimal())
+    numbers: list[int] = []
+    strangers: list[str] = []
+    for name in names if isinstance(names, tuple) else ():
+        if match := _PLAN_FILE.fullmatch(name):
+            numbers.append(int(match[1]))
+        else:
+            strangers.append(name)
+    return sorted(numbers), strangers
 
 
 def read_plan_index(store: FolderStore, experiment: str, index: PlanIndex) -> bool:
-    """Read the plan files that `index` has not got yet; whether there were any."""
-    before = index.files
-    for number in plan_numbers(store, experiment):
+    """Read the plan files that `index` has not got yet; whether that brought anything, a problem included."""
+    before = (index.files, index.problem)
+    numbers, index.strangers = _list_plan(store, experiment)
+    if index.problem and index.files + 1 in numbers:
+        return False  # registers do not change: only one that was taken away is worth another look
+    index.problem = index.remedy = ""
+    for number in numbers:
         if number <= index.files:
             continue
         if number != index.files + 1:
             break  # a listing may miss a name; the numbers have no gaps
-        data = store.answer(Read(layout.plan_file(experiment, number)))
+        path = layout.plan_file(experiment, number)
+        data = store.answer(Read(path))
         if not isinstance(data, bytes):
             break
-        index.add(data.decode())
+        try:
+            check_plan(data)
+        except ValueError as error:
+            index.problem, index.remedy = f"{path}: {error}", _REMEDY
+            break
+        index.add(data)
         index.files = number
-    return index.files != before
+    return (index.files, index.problem) != before
+
+
+def check_plan(data: bytes) -> None:
+    """Look at a plan file without parsing every line.
+
+    Raises:
+        ValueError: it is no plan file, or one of a newer schema.
+    """
+    if _PLAN_TEXT.fullmatch(data) is None:
+        lines = enumerate(io.BytesIO(data), 1)
+        number = next(number for number, line in lines if _PLAN_TEXT.fullmatch(line) is None)
+        raise ValueError(f"line {number} is no line of a plan")
+    has_schema = b'"schema":' in data
+    for number, line in enumerate(io.BytesIO(data), 1):
+        if number == 1 or b'"schema":' in line:
+            _check_line(number, line.decode())
+        if not has_schema:
+            return
+
+
+def _check_line(number: int, line: str) -> None:
+    try:
+        schema = json.loads(line.partition("\t")[2]).get("schema", PLAN_SCHEMA)
+        if schema == PLAN_SCHEMA:
+            parse_plan_line(line)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"line {number} is no line of a plan") from error
+    if schema != PLAN_SCHEMA:
+        raise ValueError(f"a plan of schema {schema}, and this orch reads {PLAN_SCHEMA}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +211,15 @@ def add_to_plan(root: Path, experiment: str, jobs: Callable[[], Iterator[JobSpec
     Two planners never lose each other's jobs: who finds the next number taken reads again and computes again.
 
     Raises:
+        InputError: the plan that is there cannot be read.
         HostUnfitError: the root cannot be written, or does not settle.
     """
     store = FolderStore(root)
     index = PlanIndex()
     for _ in range(_PUT_TRIES):
         read_plan_index(store, experiment, index)
+        if index.problem:
+            raise InputError(index.problem, index.remedy)
         temp = layout.command_temp(os.urandom(8).hex())
         try:
             change = _write_change(root / temp if not dry_run else None, index, jobs())

@@ -12,6 +12,8 @@ from typing import Any
 import click
 
 from jobs.errors import InputError, OrchError
+from orchestrator.commands import looking, operating
+from orchestrator.commands.choosing import complete_experiment
 
 
 class _OneLineErrors(click.Group):
@@ -160,18 +162,18 @@ def worker(root: Path, /, gpus: str | None, slots: int | None, **options: Any) -
 @click.pass_obj
 def status(root: Path, watch: bool, as_json: bool, failed: bool) -> None:
     """Tell how far things are. Never writes, never waits for a lock."""
-    from orchestrator.status import as_document, render, watch_status
+    from orchestrator.status import as_document, text, watch_status
 
     if watch:
         watch_status(root, click.clear, click.echo)
     elif as_json:
         click.echo(json.dumps(as_document(root)))
     else:
-        click.echo(render(as_document(root), root, only_failed=failed))
+        click.echo(text(root, only_failed=failed))
 
 
 @main.command(epilog="\b\nExample:\n  orch report quickstart")
-@click.argument("experiment", required=False)
+@click.argument("experiment", required=False, shell_complete=complete_experiment)
 @click.pass_obj
 def report(root: Path, experiment: str | None) -> None:
     """Write tables, figures and one HTML page of EXPERIMENT (default: every one that has results)."""
@@ -222,3 +224,15 @@ def doctor(root: Path, /, *, as_json: bool, seconds: float, **crash: Any) -> Non
     found.raise_if_unfit()
     if toll is not None:
         crashing.raise_if_broken(root, toll)
+
+
+for _command in (
+    looking.show,
+    looking.logs,
+    operating.requeue,
+    operating.cancel,
+    operating.hold,
+    operating.release,
+    operating.priority,
+):
+    main.add_command(_command)

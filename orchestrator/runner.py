@@ -30,10 +30,11 @@ class Stopped(BaseException):
 
 
 def main() -> None:
-    """Serve attempts: `python -m orchestrator.runner COMMANDS_FD REPLIES_FD`."""
-    line = Line(int(sys.argv[1]), int(sys.argv[2]))
-    os.set_inheritable(line.commands, False)
-    os.set_inheritable(line.replies, False)
+    """Serve attempts: `python -m orchestrator.runner RUNS_FD SIGNALS_FD REPLIES_FD`."""
+    runs, signals, replies = map(int, sys.argv[1:4])
+    for descriptor in (runs, signals, replies):
+        os.set_inheritable(descriptor, False)
+    line = Line(runs, signals, replies)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *received: _stop_call(line, *received))
     sys.path.insert(0, os.getcwd())  # noqa: PTH109
@@ -41,7 +42,7 @@ def main() -> None:
         sys.stdout.reconfigure(line_buffering=True)  # a function may kill its process: its last words are kept
     threading.Thread(target=line.listen, daemon=True).start()
     while True:
-        message = line.waiting.get()
+        message = line.next_run()
         ended = _call(line, message) if message["kind"] == "call" else _run_program(line, message)
         line.reply(event="ended", attempt=message["attempt"], **ended)
 

@@ -34,20 +34,22 @@ class RunnerProcess:
         self._output = (scratch / f"runner-{number}.out").open("w+b")
         self.attempt: Attempt | None = None
         self.group: int | None = None
-        self._rest = b""
+        self._rest, self._run = b"", 0
         self._oom_kills, self._counted = 0, float("-inf")
         self._start()
 
     def _start(self) -> None:
-        their_commands, self._commands = os.pipe()
+        their_runs, self._runs = os.pipe()
+        their_signals, self._signals = os.pipe()
         self.replies, their_replies = os.pipe()
-        argv = [sys.executable, "-P", "-m", "orchestrator.runner", str(their_commands), str(their_replies)]
+        theirs = (their_runs, their_signals, their_replies)
+        argv = [sys.executable, "-P", "-m", "orchestrator.runner", *map(str, theirs)]
         self.process = subprocess.Popen(  # noqa: S603
             argv,
             stdin=subprocess.DEVNULL,
             stdout=self._output,
             stderr=self._output,
-            pass_fds=(their_commands, their_replies),
+            pass_fds=theirs,
             process_group=0,
         )
         self._death_notice = os.pidfd_open(self.process.pid)
@@ -60,8 +62,8 @@ class RunnerProcess:
             stderr=subprocess.DEVNULL,
             process_group=self.process.pid,
         )
-        os.close(their_commands)
-        os.close(their_replies)
+        for descriptor in theirs:
+            os.close(descriptor)
         os.set_blocking(self.replies, False)
 
     @property
@@ -80,7 +82,8 @@ class RunnerProcess:
             self._oom_kills, self._counted = oom_kills(), time.monotonic()
         self._output.truncate(0)
         self._output.seek(0)
-        self._send({"do": "run", "attempt": attempt.number, **message})
+        self._run += 1
+        self._send(self._runs, {"run": self._run, "attempt": attempt.number, **message})
 
     def stop(self, number: signal.Signals) -> None:
         """Tell the running attempt to stop; SIGKILL takes the runner along where the function would not listen."""
@@ -91,13 +94,13 @@ class RunnerProcess:
         if number is signal.SIGKILL and self.attempt.spec.kind == "call":
             self.kill()
         else:
-            self._send({"do": "signal", "signal": int(number)})
+            self._send(self._signals, {"run": self._run, "signal": int(number)})
 
-    def _send(self, message: dict[str, Any]) -> None:
+    def _send(self, pipe: int, message: dict[str, Any]) -> None:
         with contextlib.suppress(BrokenPipeError):  # a runner that died is seen at its reply pipe
             data = json.dumps(message).encode() + b"\n"
             while data:
-                data = data[os.write(self._commands, data) :]
+                data = data[os.write(pipe, data) :]
 
     def events(self) -> Iterator[dict[str, Any]]:
         """What has arrived; an `ended` event of its own making when the runner is no more."""
@@ -138,7 +141,8 @@ class RunnerProcess:
 
     def close(self) -> None:
         """End the runner for good."""
-        os.close(self._commands)
+        os.close(self._runs)
+        os.close(self._signals)
         with contextlib.suppress(subprocess.TimeoutExpired):
             # It takes the attempt's group along; this end may not have read yet which that is.
             self.process.wait(_FAREWELL_SECONDS)

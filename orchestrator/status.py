@@ -1,38 +1,54 @@
-"""A snapshot made readable: the stable JSON document, and the text that is rendered from it."""
+"""How far things are: a snapshot as the stable JSON document, which the text for people is rendered from."""
 
 from __future__ import annotations
 
-import json
+import itertools
 import math
 import time
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from jobs import layout
 from jobs.errors import HostUnfitError
 from jobs.fitness import unfit
 from jobs.records import EndRecord, decode_end
-from jobs.snapshot import ExperimentState, JobState, SessionState, Snapshot, State, snapshot
+from jobs.snapshot import UNTRIED, ExperimentState, JobState, SessionState, Snapshot, State, snapshot
+from orchestrator.status_text import SHOWN_FAILURES, render
 from trainers.passing import is_passing
 
 Document = dict[str, Any]
-SHOWN_FAILURES = 10
-SHOWN_JOBS = 20
-_SAMPLE = 50
+SCHEMA: Final = 1
+_SAMPLE: Final = 50
 
 
-def as_document(root: Path) -> Document:
+def as_document(root: Path, *, most_failures: int | None = None) -> Document:
     """The state of everything under a root.
+
+    Args:
+        root: the shared folder.
+        most_failures: how many of an experiment's failures to tell in full; None: all.
 
     Raises:
         HostUnfitError: the root is there and cannot be read.
     """
     try:
         seen = snapshot(root)
+        experiments = [_experiment(root, state, seen, most_failures) for state in seen.experiments]
     except OSError as error:
         raise unreadable(root, error) from error
-    return {"schema": 1, "experiments": [_experiment(root, state, seen) for state in seen.experiments]}
+    return {"schema": SCHEMA, "experiments": experiments, "problem": seen.problem, "strangers": seen.strangers}
+
+
+def text(root: Path, *, only_failed: bool = False) -> str:
+    """The state of everything under a root, for a person.
+
+    Raises:
+        HostUnfitError: the root is there and cannot be read.
+    """
+    document = as_document(root, most_failures=None if only_failed else SHOWN_FAILURES)
+    return render(document, root, only_failed=only_failed)
 
 
 def unreadable(root: Path, error: OSError) -> HostUnfitError:
@@ -43,36 +59,113 @@ def unreadable(root: Path, error: OSError) -> HostUnfitError:
     return HostUnfitError(f"{where}: {error.strerror or error}", "give a root that you can read (--root)")
 
 
-def _experiment(root: Path, state: ExperimentState, seen: Snapshot) -> Document:
-    workers = [_worker(session, state.name) for session in seen.sessions.values()]
+def _experiment(root: Path, state: ExperimentState, seen: Snapshot, most_failures: int | None) -> Document:
+    held = _held(state)
+    workers = [_worker(session, state.name, held.get(session.sid, [])) for session in seen.sessions.values()]
+    failed = itertools.islice(state.those(State.FAILED), most_failures)
     return {
         "name": state.name,
         "jobs": state.counts,
         "eta_seconds": _eta(root, state, workers),
         # A worker that runs nothing at all is everybody's.
         "workers": [
-            worker for worker in workers if worker["jobs"] or not seen.sessions[worker["session"]].note.get("jobs")
+            worker
+            for worker in workers
+            if worker["jobs"] or worker["held"] or not seen.sessions[worker["session"]].note.get("jobs")
         ],
-        "failures": [_failure(root, job) for job in state.jobs if job.state is State.FAILED],
-        "blocked": [{"job": job.job, "reason": job.reason} for job in state.jobs if job.state is State.BLOCKED],
+        "failures": [_failure(root, job) for job in failed],
+        "blocked": [{"job": job.job, "reason": job.reason} for job in state.those(State.BLOCKED)],
+        "waiting": _waiting(state),
+        "orphaned": [job for sid, jobs in held.items() if sid not in seen.sessions for job in jobs],
+        "left_undone": list(_left_undone(state, seen)),
+        "problem": state.problem,
     }
 
 
-def _worker(session: SessionState, experiment: str) -> Document:
+# --- workers --------------------------------------------------------------------------------------------------------
+
+
+def _held(state: ExperimentState) -> dict[str, list[str]]:
+    """The jobs that sessions hold and do not run, by session."""
+    held: dict[str, list[str]] = defaultdict(list)
+    for job in state.those(State.SILENT):
+        held[job.session or ""].append(job.job)
+    return dict(held)
+
+
+def _worker(session: SessionState, experiment: str, held: list[str]) -> Document:
     note = session.note
     silent = session.silent_seconds
     return {
         "session": session.sid,
-        "host": note.get("host", "?"),
-        "pid": note.get("pid"),
+        **_who(session),
         "gpus": note.get("gpus", []),
         "slots": note.get("slots"),
         "jobs": [job for job in note.get("jobs", []) if job.get("experiment") == experiment],
         "silent_seconds": None if math.isinf(silent) else round(silent, 1),
         "is_silent": session.is_silent,
         "is_own_clock": session.is_own_clock,
+        "held": held,
         "waits_for": note.get("waits_for", []),
     }
+
+
+def _who(session: SessionState) -> Document:
+    claimer, note = session.claimer, session.note
+    if claimer is not None:
+        return {"host": claimer.host, "pid": claimer.pid}
+    return {"host": note.get("host", "?"), "pid": note.get("pid")}
+
+
+def _left_undone(state: ExperimentState, seen: Snapshot) -> Iterator[Document]:
+    """What workers stopped claiming of an experiment, and what they could not run.
+
+    Those that have left are heard only where jobs wait and none runs: others may have mended it since.
+    """
+    waiting = state.counts["waiting"] + state.counts["silent"]
+    if not waiting:
+        return
+    speakers: Iterable[SessionState] = [one for one in seen.sessions.values() if not one.is_silent]
+    if not state.counts["running"]:
+        speakers = itertools.chain(speakers, seen.over.values())
+    told = set()
+    for session in speakers:
+        for what in _undone(session.note, state.name, waiting):
+            key = (what["kind"], what["reason"])
+            if key not in told:
+                told.add(key)
+                yield {**what, **_who(session), "session": session.sid, "has_left": session.is_ended}
+
+
+def _undone(note: Document, experiment: str, waiting: int) -> Iterator[Document]:
+    for trip in _mappings(note.get("stopped")):
+        if trip.get("experiment") in {"", experiment}:
+            is_all = not trip["experiment"]
+            yield {"kind": "stopped", "is_all": is_all, "reason": str(trip.get("error", "")), "jobs": waiting}
+    for left in _mappings(note.get("could_not_run")):
+        if left.get("experiment") == experiment and isinstance(jobs := left.get("jobs"), int):
+            jobs = min(jobs, waiting)
+            yield {"kind": "could_not_run", "is_all": False, "reason": str(left.get("reason", "")), "jobs": jobs}
+
+
+def _mappings(value: object) -> list[Document]:
+    """Notes are for people, and anybody may have written them."""
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+# --- jobs -----------------------------------------------------------------------------------------------------------
+
+
+def _waiting(state: ExperimentState) -> list[Document]:
+    """Why the waiting wait: how many for which reason, and how long their back-off lasts at most."""
+    jobs: dict[str, int] = defaultdict(int)
+    seconds: dict[str, float] = defaultdict(float)
+    for job in state.those(State.WAITING):
+        jobs[job.reason] += 1
+        seconds[job.reason] = max(seconds[job.reason], job.backoff_seconds)
+    if untried := state.counts["waiting"] - sum(jobs.values()):
+        jobs[UNTRIED] += untried
+    return [{"reason": why, "jobs": count, "again_within_seconds": seconds[why]} for why, count in jobs.items()]
 
 
 def _failure(root: Path, job: JobState) -> Document:
@@ -87,6 +180,9 @@ def _failure(root: Path, job: JobState) -> Document:
         "error": str(body.get("error") or job.reason),
         "log": str(log) if log is not None and log.is_file() else None,
     }
+
+
+# --- time -----------------------------------------------------------------------------------------------------------
 
 
 def _eta(root: Path, state: ExperimentState, workers: list[Document]) -> float | None:
@@ -115,113 +211,29 @@ def _left(job: Document) -> float | None:
 
 
 def _mean_seconds(root: Path, state: ExperimentState) -> float | None:
-    done = [job for job in state.jobs if job.state is State.DONE]
-    step = max(1, len(done) // _SAMPLE)
-    seconds = []
-    for job in done[::step]:
-        record = job.end or _end(root, state.name, job)
-        if record is not None and isinstance(took := record.body.get("seconds"), (int, float)):
-            seconds.append(float(took))
+    """How long an attempt takes that is done, from a sample of them."""
+    done = list(state.accepted())
+    records = [job.end for job in state.those(State.DONE)] if not done else []
+    records += [_end(root, state.name, *job) for job in done[:: max(1, len(done) // _SAMPLE)]]
+    took = [record.body.get("seconds") for record in records if record is not None]
+    seconds = [float(each) for each in took if isinstance(each, int | float)]
     return sum(seconds) / len(seconds) if seconds else None
 
 
-def _end(root: Path, experiment: str, job: JobState) -> EndRecord | None:
+def _end(root: Path, experiment: str, job: str, attempt: int) -> EndRecord | None:
     try:
-        return decode_end((root / layout.end(experiment, job.job, job.attempt)).read_bytes())
-    except (OSError, json.JSONDecodeError):
+        return decode_end((root / layout.end(experiment, job, attempt)).read_bytes())
+    except (OSError, ValueError):
         return None
-
-
-# --- text -----------------------------------------------------------------------------------------------------------
-
-
-def render(document: Document, root: Path, *, only_failed: bool = False) -> str:
-    """The document for a person, at most some two screens of 80 columns."""
-    if not document["experiments"]:
-        return f"nothing is planned in {root}; start with: orch plan"
-    parts = [_render_failures(e, all_of_them=True) if only_failed else _render(e) for e in document["experiments"]]
-    text = "\n\n".join(part for part in parts if part)
-    return text or "no job has failed"
-
-
-def _render(experiment: Document) -> str:
-    counts = experiment["jobs"]
-    lines = [f"{experiment['name']}  {counts['total']} jobs" + _eta_text(experiment)]
-    lines.append("  " + "  ".join(f"{name} {counts[name]}" for name in (s.value for s in State) if counts[name]))
-    lines += [f"  {_bar(counts)}"]
-    shown = 0
-    for worker in experiment["workers"]:
-        gpus = "GPU " + ",".join(map(str, worker["gpus"])) if worker["gpus"] else f"{worker['slots']} CPU slots"
-        silent = f"  silent for {_span(worker['silent_seconds'])}" if worker["is_silent"] else ""
-        silent += " (by this host's clock)" if silent and worker["is_own_clock"] else ""
-        lines.append(f"  {worker['host']} pid {worker['pid']}  {gpus}{silent}")
-        lines += [f"    waits: {problem}" for problem in worker["waits_for"]]
-        lines += [f"    {_job_line(job)}" for job in worker["jobs"][: max(0, SHOWN_JOBS - shown)]]
-        shown += len(worker["jobs"])
-    if experiment["blocked"]:
-        first = experiment["blocked"][0]
-        lines.append(f"  blocked: {first['job']}: {first['reason']}" + _more(len(experiment["blocked"]) - 1))
-    failures = _render_failures(experiment)
-    return "\n".join([*lines, failures] if failures else lines)
-
-
-def _render_failures(experiment: Document, *, all_of_them: bool = False) -> str:
-    failures = experiment["failures"]
-    shown = failures if all_of_them else failures[:SHOWN_FAILURES]
-    lines = []
-    for failure in shown:
-        lines.append(f"  {failure['kind']} {failure['job']} (attempt {failure['attempt']}): {failure['error']}")
-        if failure["log"]:
-            lines.append(f"    log: {failure['log']}")
-    if len(failures) > len(shown):
-        lines.append(f"  ... {len(failures) - len(shown)} more: orch status --failed")
-    return "\n".join(lines)
-
-
-def _eta_text(experiment: Document) -> str:
-    eta = experiment["eta_seconds"]
-    return f"  ETA {_span(eta)}" if eta else ""
-
-
-def _bar(counts: dict[str, int], width: int = 60) -> str:
-    total = max(1, counts["total"])
-    done = counts["done"] * width // total
-    bad = min(width - done, -(-(counts["failed"] + counts["cancelled"]) * width // total))
-    running = min(width - done - bad, -(-counts["running"] * width // total))
-    return f"[{'#' * done}{'>' * running}{'.' * (width - done - bad - running)}{'!' * bad}]"
-
-
-def _job_line(job: Document) -> str:
-    progress = job.get("progress") or {}
-    parts = [job["job"], f"attempt {job['attempt']}" if job["attempt"] > 1 else ""]
-    if "epoch" in progress:
-        parts.append(f"epoch {progress['epoch']:g}/{progress.get('epochs', '?')}")
-    if progress.get("eta_seconds") is not None:
-        parts.append(f"ETA {_span(progress['eta_seconds'])}")
-    return "  ".join(part for part in parts if part)
-
-
-def _more(count: int) -> str:
-    return f" (and {count} more)" if count > 0 else ""
-
-
-def _span(seconds: float | None) -> str:
-    """Seconds as people say them: 42 s, 3 min, 2 h 05 min."""
-    if seconds is None:
-        return "an unknown time"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"
 
 
 def watch_status(root: Path, clear: Callable[[], None], echo: Callable[[str], None]) -> None:
     """Show the status again every two seconds, until Ctrl-C."""
     try:
         while True:
-            text = render(as_document(root), root)
+            told = text(root)
             clear()
-            echo(text)
+            echo(told)
             time.sleep(2)
     except KeyboardInterrupt:
         return

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jobs.errors import InputError
 from jobs.canonical import canonical_json
+from jobs.errors import InputError
 from jobs.identity import is_job_id, job_id, slug
 from tests.jobs.grid.planning import plan, the_job
 from trainers import catalogue

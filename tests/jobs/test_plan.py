@@ -140,7 +140,7 @@ def test_strangers_among_the_plan_files_are_left_alone(tmp_path: Path) -> None:
 
 def test_the_verdict_on_each_job() -> None:
     index = PlanIndex()
-    index.add("".join(f"{line}\n" for _, line in compute_change(PlanIndex(), map(spec, IDS))))
+    index.add("".join(f"{line}\n" for _, line in compute_change(PlanIndex(), map(spec, IDS))).encode())
     changed = replace(spec("b-2"), timeout_seconds=3.0)
     verdicts = [verdict for verdict, _ in compute_change(index, iter([spec("a-1"), changed, spec("d-4")]))]
     assert verdicts == ["unchanged", "updated", "new"]

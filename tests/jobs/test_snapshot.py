@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from jobs import layout
+from jobs.control import Command, ControlLog, Verb, add_command
+from jobs.examining import Examiner
 from jobs.process import start_ticks
 from jobs.records import Claimer, End, encode_void
 from jobs.sessions import encode_note
+from jobs.signs import Sessions
 from jobs.snapshot import JobState, State, accepted, planned, snapshot
 from tests.jobs.registers import EXPERIMENT, LEASE, Root, spec
 
@@ -42,7 +45,7 @@ def session_on_another_host(root: Root, silent_seconds: float = 0.0) -> Claimer:
 
 
 def test_a_job_that_nobody_tried_waits(root: Root) -> None:
-    assert state(root) == JobState("a-1", State.WAITING)
+    assert state(root) == JobState("a-1", State.WAITING, reason="not tried yet")
 
 
 def test_a_claimed_job_of_a_live_session_runs(root: Root) -> None:
@@ -152,11 +155,34 @@ def test_a_result_that_is_not_a_number_has_failed_at_once(root: Root) -> None:
     assert state(root).state is State.FAILED
 
 
-@pytest.mark.parametrize("kind", [End.EVICTED, End.PREEMPTED, End.RELEASED, End.FAILED, End.OOM])
-def test_a_job_whose_last_end_allows_another_attempt_waits(root: Root, kind: End) -> None:
-    root.attempts("a-1", root.session(), kind)
-    found = state(root)
-    assert (found.state, found.attempt, found.reason) == (State.WAITING, 1, f"again after {kind}")
+@pytest.mark.parametrize(
+    ("kinds", "reason", "seconds"),
+    [
+        ([End.EVICTED], "after an eviction", 0),
+        ([End.PREEMPTED], "after a preemption", 0),
+        ([End.RELEASED], "after a release", 0),
+        ([End.FAILED], "after a failure", 30),
+        ([End.OOM], "after it ran out of memory", 30),
+        ([End.FAILED, End.OOM], "after it ran out of memory", 60),
+        ([End.FAILED, End.EVICTED, End.FAILED], "after a failure", 60),
+        ([End.FAILED, End.EVICTED], "after an eviction", 0),
+    ],
+)
+def test_a_job_whose_last_end_allows_another_attempt_waits(
+    root: Root, kinds: list[End], reason: str, seconds: float
+) -> None:
+    root.plan(spec("d-4", max_attempts=9))
+    root.attempts("d-4", root.session(), *kinds)
+    found = state(root, "d-4")
+    assert (found.state, found.attempt, found.reason) == (State.WAITING, len(kinds), reason)
+    assert found.backoff_seconds == seconds
+
+
+@pytest.mark.parametrize(("kind", "count"), [(End.EVICTED, 5), (End.PREEMPTED, 100)])
+def test_a_job_that_failed_by_no_error_of_its_own_says_what_came_too_often(root: Root, kind: End, count: int) -> None:
+    root.attempts("a-1", root.session(), *[kind] * count)
+    assert state(root).state is State.FAILED
+    assert f" {count} times" in state(root).reason
 
 
 def test_a_cancelled_job_is_cancelled_claimed_or_not(root: Root) -> None:
@@ -237,6 +263,153 @@ def test_a_tried_job_is_blocked_again_when_what_it_needs_was_requeued(chain: Roo
     assert state(chain, "y-8").state is State.BLOCKED
 
 
+def test_a_chain_may_be_as_long_as_a_plan_and_stand_in_any_order(root: Root) -> None:
+    links = [spec(f"k-{number}", needs=(f"k-{number + 1}",)) for number in range(3000)]
+    root.plan(*links, spec("k-3000"))
+    assert state(root, "k-0").state is State.BLOCKED
+    root.attempts("k-3000", root.session(), End.NAN)
+    assert state(root, "k-0") == JobState("k-0", State.FAILED, reason="needs k-1, which failed for good")
+
+
+# --- held jobs ------------------------------------------------------------------------------------------------------
+
+
+def command(root: Root, verb: Verb, *jobs: str) -> None:
+    add_command(root.store, Command(verb, EXPERIMENT, frozenset(jobs) or None))
+
+
+def test_a_held_job_that_would_wait_is_blocked_until_it_is_released(root: Root) -> None:
+    command(root, Verb.HOLD, "a-1")
+    assert state(root) == JobState("a-1", State.BLOCKED, reason="held: orch release a-1")
+    assert state(root, "b-2").state is State.WAITING
+    command(root, Verb.HOLD)
+    assert state(root, "b-2").reason == f"held: orch release {EXPERIMENT}"
+    command(root, Verb.RELEASE)
+    assert [state(root, job).state for job in ("a-1", "b-2")] == [State.WAITING] * 2
+
+
+def test_a_held_job_that_was_tried_keeps_what_is_known_of_its_attempts(root: Root) -> None:
+    root.attempts("a-1", root.session(), End.FAILED)
+    command(root, Verb.HOLD, "a-1")
+    found = state(root)
+    assert (found.state, found.attempt, found.backoff_seconds) == (State.BLOCKED, 1, 0)
+    assert found.end is not None
+
+
+def test_a_hold_changes_nothing_for_a_job_that_runs_or_is_over(root: Root) -> None:
+    who = root.session()
+    root.claim("a-1", 1, who)
+    root.attempts("b-2", who, End.DONE)
+    root.end("c-3", 1, End.CANCELLED)
+    command(root, Verb.HOLD)
+    found = [state(root, job).state for job in ("a-1", "b-2", "c-3")]
+    assert found == [State.RUNNING, State.DONE, State.CANCELLED]
+
+
+def test_what_needs_a_held_job_is_blocked_by_it(chain: Root) -> None:
+    command(chain, Verb.HOLD, "a-1")
+    assert state(chain, "y-8").reason == "needs a-1, which is blocked"
+    chain.attempts("a-1", chain.session(), End.NAN)
+    assert state(chain, "y-8").state is State.FAILED
+
+
+def test_a_command_of_a_newer_version_is_told_of(root: Root) -> None:
+    command(root, Verb.HOLD, "a-1")
+    root.record(b'{"schema": 2}', layout.control_file(2))
+    assert "it has schema 2" in snapshot(root.path).problem
+    assert state(root).state is State.BLOCKED
+
+
+# --- listings that are late, or of more than one moment -------------------------------------------------------------
+
+
+def examiner_of(root: Root) -> Examiner:
+    return Examiner(root.path, EXPERIMENT, ControlLog(), Sessions(root.path))
+
+
+@pytest.mark.parametrize("hidden", [["a-1.0001.end"], ["a-1.0001.end", "a-1.0001"]])
+def test_a_done_job_whose_shard_does_not_show_that_yet_is_done(root: Root, hidden: list[str]) -> None:
+    """A client may list what the folder held a while ago; the marker and the record themselves are there."""
+    root.attempts("a-1", root.session(), End.DONE)
+    root.mark("a-1", 1)
+    examiner, shard = examiner_of(root), root.path / layout.log_shard(EXPERIMENT, "a-1")
+    for name in hidden:
+        (shard / name).rename(root.path / name)
+    examiner.look()
+    assert state(root).state is not State.DONE, "no record, so the marker proves nothing"
+    for name in hidden:
+        (root.path / name).rename(shard / name)
+    assert examiner.judge().state("a-1") == JobState("a-1", State.DONE, 1)
+
+
+def test_an_attempt_that_ended_after_the_listing_is_not_silent(root: Root) -> None:
+    """Its worker had only just begun, put the end and left, right after the claim was listed."""
+    examiner = examiner_of(root)
+    who = root.session()
+    root.claim("a-1", 1, who)
+    root.claim("b-2", 1, who)
+    examiner.look()
+    root.end("a-1", 1, End.FAILED)
+    root.end("b-2", 1, End.DONE)
+    root.end_session(who, "closed")
+    found = examiner.judge()
+    assert (found.state("a-1").state, found.state("a-1").reason) == (State.WAITING, "after a failure")
+    assert found.state("b-2").state is State.DONE
+
+
+def test_a_session_that_began_after_the_first_look_is_alive(root: Root) -> None:
+    examiner = examiner_of(root)
+    root.claim("a-1", 1, session_on_another_host(root))
+    assert examiner.examine().state("a-1").state is State.RUNNING
+
+
+@pytest.mark.parametrize("part", ["log", "done", "plan"])
+def test_what_cannot_be_listed_is_an_error_and_never_an_empty_folder(root: Root, part: str) -> None:
+    root.attempts("a-1", root.session(), End.DONE)
+    root.mark("a-1", 1)
+    folder = root.path / EXPERIMENT / part
+    folder = folder if part == "plan" else folder / layout.shard("a-1")
+    folder.rename(folder.with_name("ff-away"))
+    folder.symlink_to(folder.name)  # leads to itself: it can be neither listed nor taken for absent
+    with pytest.raises(OSError, match="symbolic links"):
+        snapshot(root.path, EXPERIMENT)
+
+
+def test_strangers_are_named_and_left_alone(root: Root) -> None:
+    root.attempts("a-1", root.session(), End.DONE)
+    shard = layout.shard("a-1")
+    strange = [
+        f"{EXPERIMENT}/plan/notes.txt",
+        f"{EXPERIMENT}/log/README",
+        f"{EXPERIMENT}/log/{shard}/a-1.0002.tmp",
+        f"{EXPERIMENT}/log/{shard}/A_1.0002",
+        f"{EXPERIMENT}/done/{shard}/a-1.0001.end",
+        ".orch/control/later.json",
+        ".orch/sessions/README",
+    ]
+    for path in strange:
+        root.write(path, b"strange")
+    assert sorted(path for path in snapshot(root.path).strangers) == sorted(
+        f"{EXPERIMENT}/log/{shard}/A_1" if path.endswith("A_1.0002") else path for path in strange
+    )
+    assert state(root).state is State.DONE
+
+
+def test_only_so_many_strangers_are_named(root: Root) -> None:
+    for number in range(50):
+        root.write(f"{EXPERIMENT}/log/{number}.txt", b"")
+    assert len(snapshot(root.path).strangers) == 20
+
+
+def test_a_plan_of_a_newer_version_is_told_of_and_the_others_are_shown(root: Root) -> None:
+    other = Root(root.path, "other")
+    other.plan("d-4")
+    root.write(f"{EXPERIMENT}/plan/000002.jsonl", b'e-5\t{"schema": 2}\n')
+    first, second = snapshot(root.path).experiments
+    assert "schema 2" in first.problem
+    assert (first.counts["total"], second.counts["total"], second.problem) == (3, 1, "")
+
+
 # --- what a root may hold besides -----------------------------------------------------------------------------------
 
 
@@ -285,13 +458,20 @@ def test_late_and_strange_files_change_nothing(root: Root) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b"\xff"])
 def test_a_record_that_cannot_be_read_is_no_reason_to_fail(root: Root, data: bytes) -> None:
+    """Nobody can claim such a job, so it does not wait; its reason says what is wrong."""
     who = root.session()
     root.record(data, layout.claim(EXPERIMENT, "a-1", 1))
     root.claim("b-2", 1, who)
     root.record(data, layout.end(EXPERIMENT, "b-2", 1))
+    root.attempts("c-3", who, End.FAILED)
+    root.claim("c-3", 2, who)
+    root.end("c-3", 2, End.FAILED)
+    (root.path / layout.end(EXPERIMENT, "c-3", 1)).write_bytes(data)
     root.write(layout.session_note(who.sid), data)
-    assert state(root, "a-1").state is State.WAITING
-    assert state(root, "b-2").state is State.WAITING
+    for job, what in (("a-1", "its claim"), ("b-2", "attempt 1 ended"), ("c-3", "attempt 1 ended")):
+        found = state(root, job)
+        assert found.state is State.BLOCKED
+        assert what in found.reason
     assert snapshot(root.path).sessions[who.sid].note == {}
     assert list(accepted(root.path, EXPERIMENT)) == []
 

@@ -17,6 +17,10 @@ from tests.orchestrator import no_links
 from tests.orchestrator.scene import WORKER, Scene, error_line, grid
 
 NO_LINKS = (sys.executable, no_links.__file__)
+COMMANDS = (
+    "init", "plan", "worker", "status", "report", "doctor",
+    "show", "logs", "requeue", "cancel", "hold", "release", "priority",
+)  # fmt: skip
 CALL = grid(kind="call", target="deeds:append", params__i=[1, 2])
 READ_ONLY = (
     "unshare",
@@ -57,12 +61,12 @@ def test_the_installed_script_is_the_same_as_the_module(scene: Scene) -> None:
     script = Path(sys.executable).with_name("orch")
     run = subprocess.run([script, "--help"], capture_output=True, text=True, check=True, env=scene.environment())
     assert run.stdout == scene.orch("--help")[0].replace("python -m orchestrator", "orch")
-    for command in ("init", "plan", "worker", "status", "report", "doctor"):
+    for command in COMMANDS:
         assert f"\n  {command} " in run.stdout
     assert scene.orch("--version")[0].startswith("orch, version ")
 
 
-@pytest.mark.parametrize("command", ["init", "plan", "worker", "status", "report", "doctor"])
+@pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself_with_an_example(scene: Scene, command: str) -> None:
     said, _ = scene.orch(command, "--help")
     assert "Example:" in said
@@ -179,6 +183,14 @@ def test_words_that_are_none_of_a_command_s_end_with_2_and_the_way_to_the_help(
 ) -> None:
     _, complaint = scene.orch(*words, expect=2)
     assert error_line(complaint).endswith("--help")
+
+
+@pytest.mark.parametrize("words", [("show", "x"), ("logs", "x"), ("cancel", "x", "-y"), ("hold", "-e", "x", "-y")])
+def test_what_is_asked_of_a_root_without_a_plan_is_refused(scene: Scene, words: tuple[str, ...]) -> None:
+    complaint = error_line(scene.orch(*words, expect=2)[1])
+    assert "nothing is planned" in complaint
+    assert "orch plan" in complaint
+    assert not scene.root.exists()
 
 
 def test_a_report_of_nothing_is_refused(scene: Scene) -> None:

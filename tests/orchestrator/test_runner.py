@@ -28,7 +28,8 @@ class Line:
     """The worker's end of the pipes to one runner."""
 
     process: subprocess.Popen[bytes]
-    commands: int
+    runs: int
+    signals: int
     replies: int
     mark: str
     output: Path
@@ -36,23 +37,28 @@ class Line:
     rest: bytes = b""
     heard: list[dict[str, Any]] = field(default_factory=list)
 
-    def send(self, **message: Any) -> None:
-        os.write(self.commands, json.dumps(message).encode() + b"\n")
+    def run(self, **message: Any) -> None:
+        os.write(self.runs, json.dumps({"run": self.number, "attempt": self.number, **message}).encode() + b"\n")
 
     def call(self, target: str, folder: Path | None = None, **arguments: Any) -> None:
         self.number += 1
         env = {"ORCH_FOLDER": str(folder or self.output.parent / "none"), "ORCH_RESUME": ""}
-        self.send(do="run", attempt=self.number, kind="call", target=target, arguments=arguments, env=env)
+        self.run(kind="call", target=target, arguments=arguments, env=env)
 
     def program(self, *argv: str, locks: tuple[Path, ...] = ()) -> None:
         self.number += 1
         env = {"ORCH_FOLDER": str(self.output.parent / "none")}
         log = str(self.output.parent / "log.txt")
         words = {"argv": argv, "env": env, "log": log, "locks": [str(path) for path in locks]}
-        self.send(do="run", attempt=self.number, kind="process", **words)
+        self.run(kind="process", **words)
 
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> None:
-        self.send(do="signal", signal=int(number))
+    def stop(self, number: signal.Signals = signal.SIGTERM, later: int = 0) -> None:
+        """Signal the run that was asked for last, or one `later`."""
+        os.write(self.signals, json.dumps({"run": self.number + later, "signal": int(number)}).encode() + b"\n")
+
+    def close(self) -> None:
+        os.close(self.runs)
+        os.close(self.signals)
 
     def hear(self, event: str = "ended") -> dict[str, Any]:
         """The next event of that sort; others before it are passed over."""
@@ -72,22 +78,24 @@ class Line:
 
 @pytest.fixture
 def line(scene: Scene) -> Iterator[Line]:
-    their_commands, commands = os.pipe()
+    their_runs, runs = os.pipe()
+    their_signals, signals = os.pipe()
     replies, their_replies = os.pipe()
+    theirs = (their_runs, their_signals, their_replies)
     mark, output = f"{scene.folder}:runner", scene.folder / "printed.txt"
     with output.open("wb") as file:
         process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "orchestrator.runner", str(their_commands), str(their_replies)],
+            [sys.executable, "-P", "-m", "orchestrator.runner", *map(str, theirs)],
             cwd=scene.folder,
             env=scene.environment(mark),
             stdout=file,
             stderr=file,
-            pass_fds=(their_commands, their_replies),
+            pass_fds=theirs,
             process_group=0,
         )
-    os.close(their_commands)
-    os.close(their_replies)
-    yield Line(process, commands, replies, mark, output)
+    for descriptor in theirs:
+        os.close(descriptor)
+    yield Line(process, runs, signals, replies, mark, output)
     for pid in marked(mark):
         os.kill(pid, signal.SIGKILL)
     process.wait()
@@ -149,6 +157,15 @@ def test_a_signal_right_behind_the_start_is_not_lost(line: Line) -> None:
     assert (ended["verdict"], ended["status"]) == ("failed", -signal.SIGTERM)
 
 
+def test_a_signal_that_overtakes_its_run_stops_that_run_and_no_other(line: Line) -> None:
+    """They come by different pipes."""
+    line.stop(later=2)
+    line.call("deeds:give", what="int")
+    assert line.hear()["verdict"] == "done"
+    line.call("deeds:sleep_on")
+    assert line.hear()["verdict"] == "preempted"
+
+
 def test_a_signal_for_an_attempt_that_is_over_does_not_hit_the_next(line: Line) -> None:
     line.call("deeds:give", what="int")
     line.hear()
@@ -169,7 +186,7 @@ def test_what_a_function_printed_is_on_disk_when_it_kills_its_process(line: Line
 def test_a_runner_that_hears_no_more_of_its_worker_ends_its_program_and_itself(line: Line, scene: Scene) -> None:
     line.program("sh", "-c", "sleep 200 & echo $! > new; mv new pid; wait")
     sleep = int(scene.wait_for("pid"))
-    os.close(line.commands)
+    line.close()
     assert line.process.wait(PATIENCE_SECONDS) == -signal.SIGKILL
     wait_until(lambda: not is_alive(sleep) and not marked(line.mark), "nothing is left")
 
@@ -180,7 +197,7 @@ def test_a_runner_that_hears_no_more_of_its_worker_ends_its_function_and_what_th
     line.call("deeds:hang_once", i=0)
     scene.wait_for("call-hangs")
     assert len(marked(line.mark)) == 2
-    os.close(line.commands)
+    line.close()
     assert line.process.wait(PATIENCE_SECONDS) == -signal.SIGKILL
     wait_until(lambda: not marked(line.mark), "nothing is left")
 

@@ -13,7 +13,8 @@ import pytest
 from jobs import layout
 from jobs.records import End, EndRecord, encode_void
 from jobs.spec import JobSpec
-from orchestrator.status import SHOWN_FAILURES, as_document, render
+from orchestrator.status import as_document
+from orchestrator.status_text import SHOWN_FAILURES, render
 from tests.orchestrator.report.roots import CLAIMER, SESSION, call_spec, fail, finish, plan_jobs, write
 from tests.orchestrator.scene import WORKER, Scene, error_line, grid
 from tests.orchestrator.waiting import wait_until
@@ -51,7 +52,7 @@ def end(root: Path, job: str, attempt: int, kind: End, **body: Any) -> None:
 def test_a_root_with_nothing_in_it_has_a_status(scene: Scene, is_made: bool) -> None:
     if is_made:
         scene.root.mkdir()
-    assert document(scene) == {"schema": 1, "experiments": []}
+    assert document(scene) == {"schema": 1, "experiments": [], "problem": "", "strangers": []}
     assert scene.orch("status")[0] == f"nothing is planned in {scene.root}; start with: orch plan\n"
     assert scene.root.exists() == is_made
 
@@ -118,6 +119,90 @@ def test_failed_shows_only_the_failures(scene: Scene) -> None:
     first, second = scene.orch("status", "--failed")[0].splitlines()
     assert first == f"  failed {scene.job('bad')} (attempt 1): RuntimeError: no luck"
     assert second.startswith("    log: ")
+
+
+def test_the_counts_add_up_in_every_look_while_workers_come_go_and_are_told_otherwise(scene: Scene) -> None:
+    """And what is done stays done: nobody asks for it again here."""
+    scene.plan("short", grid(kind="call", target="deeds:append", params__i=list(range(300))))
+    scene.plan("failing", grid(kind="call", target="deeds:fail", params={"text": "no luck"}, params__i=list(range(3))))
+    first = scene.start(*WORKER, "--slots", "1", "--keep-alive")
+    looks, done = 0, 0
+    while done < 300:
+        assert looks < 1000
+        counts = {each["name"]: each["jobs"] for each in document(scene)["experiments"]}
+        for name, total in (("short", 300), ("failing", 3)):
+            assert counts[name]["total"] == sum(counts[name][state] for state in STATES) == total
+        assert counts["short"]["done"] + counts["short"]["cancelled"] >= done
+        assert not counts["short"]["failed"] + counts["short"]["blocked"]
+        done = counts["short"]["done"] + counts["short"]["cancelled"]
+        looks += 1
+        if looks == 2:
+            first.process.kill()
+            scene.start(*WORKER, "--slots", "2")
+            waiting = [job.id for job in scene.jobs("short")][-5:]
+            scene.orch("cancel", *waiting, "-y")
+    assert looks > 3
+
+
+def test_what_stopped_a_worker_and_what_it_could_not_run_is_told_after_it_has_left(scene: Scene) -> None:
+    scene.plan("broken", grid(kind="call", target="deeds:fail", params={"text": "no luck"}, params__i=list(range(4))))
+    scene.plan("gpu", grid(kind="call", target="deeds:append", params__i=[1, 2], resources={"gpus": 1}))
+    scene.orch(*WORKER, "--slots", "1", expect=1)
+    broken, gpu = document(scene)["experiments"]
+    (stop,), (left,) = broken["left_undone"], gpu["left_undone"]
+    assert (stop["kind"], stop["is_all"], stop["reason"]) == ("stopped", False, "RuntimeError: no luck")
+    assert (left["kind"], left["reason"], left["jobs"]) == ("could_not_run", "they need 1 GPUs at once", 2)
+    assert stop["has_left"]
+    assert stop["host"] == left["host"] != "?"
+    said = scene.orch("status")[0]
+    assert "(it has left) stopped claiming these: RuntimeError: no luck\n    mend the cause, then: orch worker" in said
+    assert "(it has left) could not run 2 jobs: they need 1 GPUs at once" in said
+    assert "waiting: 3 after a failure (again within 30 s), 1 not tried yet" in said
+
+
+def test_silent_sessions_are_told_with_what_they_hold(scene: Scene) -> None:
+    scene.plan("work", grid(kind="call", target="deeds:hang_once", params__i=[0, 1]))
+    worker = scene.start(*WORKER, "--slots", "1")
+    scene.wait_for("call-hangs")
+    worker.process.kill()
+    worker.wait()
+    (work,) = document(scene)["experiments"]
+    (job,) = [job for job in scene.kinds("work") if (scene.root / layout.claim("work", job, 1)).exists()]
+    (told,) = work["workers"]
+    assert (told["held"], told["is_silent"], work["orphaned"]) == ([job], True, [])
+    assert f"holds 1 job ({job})" in scene.orch("status")[0]
+    write(scene.root / layout.session_end(told["session"]), EndRecord(End.EVICTED, {}).encode())
+    (work,) = document(scene)["experiments"]
+    assert (work["workers"], work["orphaned"]) == ([], [job])
+    assert f"of workers that are gone: 1 job ({job})" in scene.orch("status")[0]
+
+
+def test_held_jobs_strangers_and_a_newer_plan_are_told_and_the_rest_is_shown(scene: Scene) -> None:
+    scene.plan("some", grid(kind="call", target="deeds:append", params__i=[1, 2]))
+    scene.plan("all", grid(kind="call", target="deeds:append", params__i=[1, 2]))
+    scene.plan("newer", grid(kind="call", target="deeds:append", params__i=[1]))
+    one = scene.jobs("some")[0].id
+    scene.orch("hold", one, "-e", "some", "-y")
+    scene.orch("hold", "all", "-y")
+    write(scene.root / "newer" / "plan" / "000002.jsonl", b'e-5\t{"schema": 2}\n')
+    write(scene.root / "some" / "log" / "notes.txt", b"")
+    said = scene.orch("status")[0]
+    assert f"  blocked: 1 held: orch release {one}" in said
+    assert "  blocked: 2 held: orch release all" in said
+    assert "not all of its plan could be read: newer/plan/000002.jsonl: " in said
+    assert said.splitlines()[-1] == "some/log/notes.txt: no file of orch's; it is left alone"
+    assert [each["jobs"]["total"] for each in document(scene)["experiments"]] == [2, 1, 2]
+
+
+def test_a_folder_that_does_not_show_its_jobs_is_an_error_of_one_line(scene: Scene) -> None:
+    scene.plan("one", grid(kind="call", target="deeds:append"))
+    scene.orch(*WORKER)
+    shard = scene.root / layout.log_shard("one", scene.job("one"))
+    shard.rename(scene.folder / "away")
+    shard.symlink_to(shard)
+    said, complaint = scene.orch("status", "--json", expect=3)
+    assert said == ""
+    assert str(shard) in error_line(complaint)
 
 
 # --- states, from registers as workers leave them -------------------------------------------------------------------
@@ -207,7 +292,9 @@ def test_the_text_of_a_hundred_failures_stays_short_unless_asked_for(tmp_path: P
     found = as_document(tmp_path)
     lines = render(found, tmp_path).splitlines()
     assert len(lines) < 50
-    assert lines[-1] == f"  ... {100 - SHOWN_FAILURES} more: orch status --failed"
+    assert lines[-2] == f"  ... {100 - SHOWN_FAILURES} more: orch status --failed"
+    assert lines[-1] == "  mend the cause, then: orch requeue e --state failed"
+    assert lines == render(as_document(tmp_path, most_failures=SHOWN_FAILURES), tmp_path).splitlines()
     assert len(render(found, tmp_path, only_failed=True).splitlines()) == 100
 
 

@@ -1,0 +1,1 @@
+"""What people do to jobs: cancel, requeue, hold, release, priority."""
