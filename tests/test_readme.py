@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -60,6 +61,18 @@ def test_the_mistake_it_shows_is_answered_as_shown(tmp_path: Path) -> None:
 def test_the_overrides_it_names_are_taken(tmp_path: Path) -> None:
     cells = planned(tmp_path, QUICKSTART, "--set", "seed=0,1", "--set", "train.epochs=2")
     assert len(cells) == 6
+
+
+def test_the_verbs_it_shows_do_what_they_say(tmp_path: Path) -> None:
+    orch(tmp_path, "plan", str(QUICKSTART))
+    shown = README[README.index("What was planned can be steered") : README.index("Each shows first")]
+    lines = [line.partition("#")[0] for line in shown.splitlines() if line.startswith("    orch ")]
+    assert len(lines) == 5
+    for line in lines:
+        done = orch(tmp_path, *shlex.split(line)[1:], "-y")
+        assert done.returncode == 0, line + done.stderr
+        print(done.stdout, end="")  # noqa: T201  told where a later assertion fails
+    assert json.loads(orch(tmp_path, "status", "--json").stdout)["experiments"][0]["jobs"]["waiting"] == 9
 
 
 def test_the_files_it_lists_exist() -> None:
