@@ -82,7 +82,7 @@ class Examiner:
         """A marker whose end did not show: the listing of the ends may be an old one, and a record tells for sure."""
         for job, attempt in self.standings.late.items():
             record = self.end(job, attempt)
-            if record is not None and record.kind is End.DONE and attempt > self.standings.voids.get(job, 0):
+            if record is not None and record.kind is End.DONE:
                 self.standings.mark(job, attempt)
 
     # --- claimed, without an end ------------------------------------------------------------------------------------

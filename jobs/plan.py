@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import json
 import os
@@ -10,6 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import Final
 
@@ -21,12 +23,10 @@ from jobs.store import Failed, FolderStore, List, Put, Read, Sync, Won
 
 PLAN_SCHEMA: Final = 1
 _PLAN_FILE: Final = re.compile(r"((?!000000)[0-9]{6}|[1-9][0-9]{6,})\.jsonl")
-_PLAN_TEXT: Final = re.compile(rb"(?:[a-z0-9-]{1,120}\t\{[ -~]*\}\n)*+")  # ASCII: a line is a line to everybody
+_PLAN_LINE: Final = re.compile(rb"^([a-z0-9-]{1,120})\t\{[^\n]*\}\n", re.MULTILINE)
 _FILE_STRIDE: Final = 1 << 40  # longer than any plan file
 NEEDS: Final = '"needs":'
 POLICY: Final = '"policy":'
-RANKS: Final = '"ranks":'
-WORDS: Final = (NEEDS, POLICY, RANKS)
 _REMEDY: Final = "use the orch that planned it, or move the file out of the folder if it is nobody's plan"
 _PUT_TRIES = 100
 _PAUSE_SECONDS = 0.2  # between tries while the folder does not say what became of a put
@@ -38,20 +38,23 @@ class PlanLines(Mapping[str, str]):
     def __init__(self) -> None:
         self._files: list[bytes] = []
         self._places: dict[str, int] = {}
+        self._found: dict[bytes, tuple[int, int]] = {}
 
-    def add(self, data: bytes) -> tuple[list[str], int]:
-        """Take in a plan file; the ids that were not there before, in its order, and how many were."""
-        place, known, new = len(self._files) * _FILE_STRIDE, 0, []
+    def add(self, jobs: list[str], data: bytes) -> list[str]:
+        """Take in a plan file with the ids of its lines; the ids that were not there before, each once."""
+        start = len(self._files) * _FILE_STRIDE
+        places = dict(zip(jobs, accumulate(map(len, io.BytesIO(data)), initial=start), strict=False))
+        new = [job for job in places if job not in self._places]
         self._files.append(data)
-        for line in io.BytesIO(data):
-            job = line[: line.index(b"\t")].decode()
-            if job in self._places:
-                known += 1
-            else:
-                new.append(job)
-            self._places[job] = place
-            place += len(line)
-        return new, known
+        self._places.update(places)
+        return new
+
+    def count(self, text: bytes) -> int:
+        """How often some text stands in the files, without a look at single lines."""
+        files, found = self._found.get(text, (0, 0))
+        found += sum(data.count(text) for data in self._files[files:])
+        self._found[text] = len(self._files), found
+        return found
 
     def __getitem__(self, job: str) -> str:
         file, start = divmod(self._places[job], _FILE_STRIDE)
@@ -77,7 +80,6 @@ class PlanIndex:
         lines: id -> its newest line.
         files: how many plan files were read.
         updated: how many lines were newer ones of ids that were there before.
-        words: which of `WORDS` may stand in some line: a reader looks for them in all lines only where they do.
         problem: one line about the first plan file that cannot be read, or is of a newer schema; empty: none. Nothing
             is read beyond it.
         remedy: what to do about it.
@@ -88,22 +90,31 @@ class PlanIndex:
     lines: PlanLines = field(default_factory=PlanLines)
     files: int = 0
     updated: int = 0
-    words: frozenset[str] = frozenset()
     problem: str = ""
     remedy: str = ""
     strangers: list[str] = field(default_factory=list)
 
     def add(self, data: bytes) -> None:
-        """Take in one plan file: the first line of an id gives its place, the newest one its policy."""
-        new, known = self.lines.add(data)
+        """Take in one plan file: the first line of an id gives its place, the newest one its policy.
+
+        Raises:
+            ValueError: it is no plan file, or one of a newer schema.
+        """
+        jobs = _ids(data)
+        _check_schema(data)
+        new = self.lines.add(jobs, data)
         self.order += new
-        self.updated += known
-        self.words |= {word for word in WORDS if word.encode() in data}
+        self.updated += len(jobs) - len(new)
 
     @property
     def has_needs(self) -> bool:
         """Whether any line may hold `needs`."""
-        return NEEDS in self.words
+        return self.lines.count(NEEDS.encode()) > 0
+
+    @property
+    def has_policies(self) -> bool:
+        """Whether any line may hold a policy."""
+        return self.lines.count(POLICY.encode()) > 0
 
     def spec(self, job: str) -> JobSpec:
         return parse_plan_line(self.lines[job])
@@ -144,25 +155,26 @@ def read_plan_index(store: FolderStore, experiment: str, index: PlanIndex) -> bo
         if not isinstance(data, bytes):
             break
         try:
-            check_plan(data)
+            index.add(data)
         except ValueError as error:
             index.problem, index.remedy = f"{path}: {error}", _REMEDY
             break
-        index.add(data)
         index.files = number
     return (index.files, index.problem) != before
 
 
-def check_plan(data: bytes) -> None:
-    """Look at a plan file without parsing every line.
-
-    Raises:
-        ValueError: it is no plan file, or one of a newer schema.
-    """
-    if _PLAN_TEXT.fullmatch(data) is None:
+def _ids(data: bytes) -> list[str]:
+    """The ids of a plan file's lines."""
+    heads: list[bytes] = _PLAN_LINE.findall(data)
+    if len(heads) != data.count(b"\n") or not data.isascii() or not (data.endswith(b"\n") or not data):
         lines = enumerate(io.BytesIO(data), 1)
-        number = next(number for number, line in lines if _PLAN_TEXT.fullmatch(line) is None)
+        number = next(number for number, line in lines if not (line.isascii() and _PLAN_LINE.fullmatch(line)))
         raise ValueError(f"line {number} is no line of a plan")
+    return b"\n".join(heads).decode().split("\n") if heads else []
+
+
+def _check_schema(data: bytes) -> None:
+    """One line tells what sort of file it is; more of them are parsed only where they name a schema."""
     has_schema = b'"schema":' in data
     for number, line in enumerate(io.BytesIO(data), 1):
         if number == 1 or b'"schema":' in line:
@@ -268,10 +280,19 @@ def experiments(root: Path) -> list[str]:
     """Names of the experiments under a root: folders with a plan; whatever else lies there is left alone."""
     try:
         with os.scandir(root) as entries:
-            names = sorted(entry.name for entry in entries if layout.is_experiment_name(entry.name) and entry.is_dir())
+            names = sorted(entry.name for entry in entries if layout.is_experiment_name(entry.name) and _is_dir(entry))
     except FileNotFoundError:
         return []
     return [name for name in names if _has_plan(root / name)]
+
+
+def _is_dir(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError as error:
+        if error.errno == errno.ELOOP:  # a link that leads to itself is nobody's experiment
+            return False
+        raise
 
 
 def _has_plan(folder: Path) -> bool:

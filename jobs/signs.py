@@ -32,6 +32,7 @@ class SessionState:
         note: what it says of itself, for people.
         silent_seconds: since its last sign of life, against the newest sign in this root (one clock: the server's).
         is_own_clock: no sign is newer than this session's own, so it was judged by this host's clock.
+        is_gone: its process ran on this very host, and is no more.
     """
 
     sid: str
@@ -41,6 +42,7 @@ class SessionState:
     is_ended: bool
     is_silent: bool
     is_own_clock: bool = False
+    is_gone: bool = False
 
 
 class Sessions:
@@ -109,10 +111,12 @@ class Sessions:
         now = max(self.newest, time.time()) if is_own_clock else self.newest
         silent = max(0.0, now - beat) if beat is not None else float("inf")
         is_silent = silent > _lease_seconds(owner, note)
+        has_gone = False
         if owner is not None and is_here(owner, self.me):
             # This host's clock may be off from the server's; its processes are beyond doubt.
-            is_silent = is_gone(owner, self.me) or (is_silent and not is_own_clock)
-        return SessionState(sid, owner, note, silent, sid in self.ended, is_silent, is_own_clock)
+            has_gone = is_gone(owner, self.me)
+            is_silent = has_gone or (is_silent and not is_own_clock)
+        return SessionState(sid, owner, note, silent, sid in self.ended, is_silent, is_own_clock, has_gone)
 
     def _note(self, sid: str) -> dict[str, Any]:
         try:

@@ -43,8 +43,9 @@ class Snapshot:
 
     Attributes:
         sessions: those that are open.
-        over: sessions that have ended and whose notes are still there, first those whose ends of jobs were read;
-            a few only, as nothing but what they left undone is of interest.
+        over: sessions that have ended and whose notes are still there: first `enders`, the newest first; a few only,
+            as nothing but what they left undone is of interest.
+        enders: sessions that have ended, and by whom an end is that still counts and had to be read.
         problem: why not all commands (hold, release, priority) could be read, in one line; empty: they were.
         strangers: files that are none of ours where orch looked, by their path under the root; the first ones.
     """
@@ -52,6 +53,7 @@ class Snapshot:
     experiments: list[ExperimentState]
     sessions: dict[str, SessionState] = field(default_factory=dict)
     over: dict[str, SessionState] = field(default_factory=dict)
+    enders: frozenset[str] = frozenset()
     problem: str = ""
     strangers: list[str] = field(default_factory=list)
 
@@ -68,10 +70,21 @@ def snapshot(root: Path, only: str | None = None) -> Snapshot:
         states = [Examiner(root, name, control, sessions).examine() for name in names]
     strangers = [f"{layout.CONTROL}/{name}" for name in control.strangers] + sessions.strangers
     strangers += [path for state in states for path in state.strangers]
-    ended_by = {str(job.end.body.get("sid", "")) for state in states for job in state.told.values() if job.end}
     problem = f"{control.problem}; {control.remedy}" if control.problem else ""
-    over = sessions.over(sorted(ended_by), MOST_OVER)
-    return Snapshot(states, sessions.open(), over, problem, strangers[:MOST_STRANGERS])
+    enders = [sid for sid in _enders(states) if sid in sessions.ended]
+    over = sessions.over(enders, MOST_OVER)
+    return Snapshot(states, sessions.open(), over, frozenset(enders), problem, strangers[:MOST_STRANGERS])
+
+
+def _enders(states: list[ExperimentState]) -> list[str]:
+    """By whom the ends are that were read, the newest first by their hosts' clocks: good enough to show."""
+    newest: dict[str, float] = {}
+    for job in (job for state in states for job in state.told.values()):
+        body = job.end.body if job.end is not None else {}
+        if isinstance(sid := body.get("sid"), str):
+            ended = body.get("ended")
+            newest[sid] = max(newest.get(sid, 0.0), ended if isinstance(ended, int | float) else 0.0)
+    return sorted(newest, key=lambda sid: -newest[sid])
 
 
 @contextlib.contextmanager

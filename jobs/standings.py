@@ -143,7 +143,7 @@ class _Lister:
                 continue
             if code > before(job, 0):
                 tops[job] = code
-            if False:
+            if code % KINDS == VOID:
                 voids = self.standings.voids
                 voids[job] = max(code // KINDS, voids.get(job, 0))
         return tops

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from jobs import layout
 from jobs.claims import NOTHING, Names, Policy, group_names
-from jobs.plan import PlanIndex, read_plan_index
+from jobs.plan import POLICY, PlanIndex, read_plan_index
 from jobs.records import EndRecord
 from jobs.store import FolderStore, List, Look, Stamp
 
@@ -21,10 +20,13 @@ SETTLE_SECONDS = 2.0
 
 @dataclass(slots=True)
 class _Shard:
+    """What was seen of a shard: of its folder in `log/`, and of the names there and in `done/`."""
+
     mtime_ns: int = -1
     first_seen: float = 0.0
-    listed: float = -1.0
     is_settled: bool = False
+    logged: set[str] = field(default_factory=set)
+    marked: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -35,6 +37,12 @@ class ExperimentView:
         store: the root.
         name: the experiment.
         clock: monotonic seconds.
+
+    Attributes:
+        names: what is there of a job; jobs that nobody has touched are left out.
+        ends: ends that were read.
+        done: job -> the newest attempt with a marker.
+        changed: jobs of which something else is known than before; whoever follows the view empties it.
     """
 
     store: FolderStore
@@ -43,23 +51,20 @@ class ExperimentView:
     plan: PlanIndex = field(default_factory=PlanIndex)
     names: dict[str, Names] = field(default_factory=dict)
     ends: dict[str, dict[int, EndRecord]] = field(default_factory=dict)
-    done: dict[str, set[int]] = field(default_factory=dict)
+    done: dict[str, int] = field(default_factory=dict)
+    changed: set[str] = field(default_factory=set)
     _shards: dict[str, _Shard] = field(default_factory=dict)
+    _shared: dict[Names, Names] = field(default_factory=dict)
 
     def refresh(self) -> bool:
-        """List what may have changed; whether anything did."""
-        changed = self._refresh_plan()
+        """List what may have changed; whether anything did. A plan that cannot be read is left alone altogether."""
+        changed = read_plan_index(self.store, self.name, self.plan)
+        if self.plan.problem:
+            return changed
         folders = self.store.answer(List(f"{self.name}/{layout.LOG}"))
         for shard in folders if isinstance(folders, tuple) else ():
             changed |= self._refresh_shard(shard)
         return changed
-
-    def _refresh_plan(self) -> bool:
-        if not read_plan_index(self.store, self.name, self.plan):
-            return False
-        for job in self.plan.order:
-            self.names.setdefault(job, NOTHING)
-        return True
 
     def _refresh_shard(self, shard: str) -> bool:
         folder = f"{self.name}/{layout.LOG}/{shard}"
@@ -76,49 +81,62 @@ class ExperimentView:
         if not isinstance(listing, tuple):
             return False
         state.is_settled = asked - state.first_seen >= SETTLE_SECONDS
-        changed = False
-        for job, seen in group_names(map(layout.parse_register, listing)).items():
-            before = self.names.get(job, NOTHING)
-            merged = before.merged(seen)
-            if merged != before:
-                self.names[job] = merged
-                changed = True
-        if changed:
-            self._list_markers(shard)
-        return changed
+        new = set(listing).difference(state.logged)
+        state.logged |= new
+        changed = self._take_in(new)
+        return self._list_markers(shard, state) or changed
 
-    def _list_markers(self, shard: str) -> None:
+    def _take_in(self, new: Iterable[str]) -> bool:
+        grouped = group_names(map(layout.parse_register, new))
+        return sum(self.note(job, seen) for job, seen in grouped.items()) > 0
+
+    def _list_markers(self, shard: str, state: _Shard) -> bool:
+        """After `log/`: a marker is there only once its end is."""
         listing = self.store.answer(List(f"{self.name}/{layout.DONE}/{shard}"))
-        for register in map(layout.parse_register, listing if isinstance(listing, tuple) else ()):
-            if register is not None and not register.suffix:
-                self.done.setdefault(register.job, set()).add(register.attempt)
+        new = set(listing if isinstance(listing, tuple) else ()).difference(state.marked)
+        state.marked |= new
+        registers = [register for register in map(layout.parse_register, new) if register and not register.suffix]
+        return sum(self.add_marker(register.job, register.attempt) for register in registers) > 0
 
     def has_marker(self, job: str) -> bool:
         """Whether the job's top attempt is marked done, and not void."""
-        if job not in self.done:
+        top = self.done.get(job)
+        if top is None:
             return False
         names = self.names.get(job, NOTHING)
-        top = max(self.done[job])
         return top >= names.top and top not in names.voids
 
-    def note(self, job: str, seen: Names) -> None:
-        """Remember what this worker put or read itself."""
-        self.names[job] = self.names.get(job, NOTHING).merged(seen)
+    def add_marker(self, job: str, attempt: int) -> bool:
+        """Attempt `attempt` is marked done; whether that is news."""
+        if attempt <= self.done.get(job, 0):
+            return False
+        self.done[job] = attempt
+        self.changed.add(job)
+        return True
+
+    def note(self, job: str, seen: Names) -> bool:
+        """Remember what was listed, or what this worker put or read itself; whether that is news."""
+        before = self.names.get(job, NOTHING)
+        merged = before.merged(seen)
+        if merged == before:
+            return False
+        self.names[job] = self._shared.setdefault(merged, merged)  # most jobs have the same few
+        self.changed.add(job)
+        return True
 
     def keep_end(self, job: str, attempt: int, record: EndRecord) -> None:
         """Ends are written once, so one that was read stays true."""
         self.ends.setdefault(job, {})[attempt] = record
+        self.changed.add(job)
+
+    def forget_ends(self, job: str) -> None:
+        """They are not wanted any more, and could be read again."""
+        self.ends.pop(job, None)
 
 
 def policy_of(line: str) -> tuple[Policy, int, int | None]:
     """Policy, priority and GPUs of a plan line, parsed only where a line has any."""
-    if '"policy":' not in line:
+    if POLICY not in line:
         return Policy(), 0, None
     policy = json.loads(line.partition("\t")[2]).get("policy", {})
     return Policy(policy.get("max_attempts", Policy().max_attempts)), policy.get("priority", 0), policy.get("gpus")
-
-
-def spread(order: list[str], window: int, source: random.Random) -> list[str]:
-    """Plan order with a shuffle of one's own among the next few: workers that start together rarely meet."""
-    places = [position + source.random() * window for position in range(len(order))]
-    return [order[index] for index in sorted(range(len(order)), key=places.__getitem__)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from jobs.claims import NOTHING, Verdict
-from jobs.queue import AddMarker, Claim, Claimed, Job, Publish, Skipped, ask_again, folder_name, lesson
+from jobs.queue import AddMarker, Claim, Claimed, Job, Publish, Skipped, Why, ask_again, folder_name, lesson
 from jobs.spec import JobSpec
 from jobs.store import carry_out
 from jobs.view import policy_of
@@ -20,11 +20,13 @@ class Claiming:
     Attributes:
         count: how many attempts were claimed.
         unknown: claims that may have been put: nothing else is claimed before they are known.
+        has_lost: whether another worker was first at the last claim.
     """
 
     place: Place
     count: int = 0
     unknown: list[tuple[Claim, int]] = field(default_factory=list)
+    has_lost: bool = False
 
     def claim(self, spec: JobSpec, experiment: str, mine: Mine) -> Claimed | None:
         """Try to claim the next attempt of a job."""
@@ -59,12 +61,16 @@ class Claiming:
 
     def _take_in(self, claim: Claim, outcome: Claimed | Skipped) -> Claimed | None:
         self._remember(claim, outcome)
+        self.has_lost = isinstance(outcome, Skipped) and outcome.why is Why.LOST
         if isinstance(outcome, Claimed):
             self.place.board.views[claim.job.experiment].note(claim.job.id, lesson(outcome).names)
+            self._hold(outcome)
             self.place.session.count_claim()
             self.count += 1
             return outcome
         self.place.board.learn(outcome)
+        if lesson(outcome).is_mine:
+            self._hold(outcome)
         if outcome.verdict is Verdict.DONE:
             self._add_marker(claim.job.experiment, claim.job.id, outcome)
         return None
@@ -74,17 +80,19 @@ class Claiming:
         key = (claim.job.experiment, claim.job.id, outcome.attempt)
         if taught.tried:
             self.place.session.tried.add(key)
-        if taught.is_mine:
-            self.place.board.holders[key] = self.place.session.claimer
         if taught.asks_again:
             self.unknown.append((claim, outcome.attempt))
         if taught.doubts_session:
             self.place.session.last_good = 0.0
             self.place.session.renew_tickets()
 
+    def _hold(self, outcome: Claimed | Skipped) -> None:
+        """Nobody has to be asked whose claim that is."""
+        self.place.board.hold((outcome.job.experiment, outcome.job.id, outcome.attempt), self.place.session.claimer)
+
     def _add_marker(self, experiment: str, job: str, skipped: Skipped) -> None:
         top = max(skipped.ends)
         view = self.place.board.views[experiment]
-        if top not in view.done.get(job, set()):
+        if view.done.get(job, 0) < top:
             carry_out(AddMarker(experiment, job, top, folder_name(skipped.ends[top])), self.place.store)
-            view.done.setdefault(job, set()).add(top)
+            view.add_marker(job, top)

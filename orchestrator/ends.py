@@ -83,7 +83,7 @@ class Ends:
         view.note(pending.job, Names(ends=frozenset({pending.attempt})))
         view.keep_end(pending.job, pending.attempt, pending.record)
         if kind is End.DONE:
-            view.done.setdefault(pending.job, set()).add(pending.attempt)
+            view.add_marker(pending.job, pending.attempt)
         self.counts[kind] = self.counts.get(kind, 0) + 1
         if kind is End.DONE and not pending.folder:
             self.untold += 1

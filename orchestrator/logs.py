@@ -23,7 +23,9 @@ _FINAL: Final = frozenset({State.DONE, State.FAILED, State.CANCELLED})
 _CHUNK: Final = 1 << 16
 _LEAST_PAUSE_SECONDS: Final = 0.1
 _MOST_PAUSE_SECONDS: Final = 1.0
-_LOOK_SECONDS: Final = 5.0  # between two looks at the whole experiment, which may be large
+# Between two looks at the whole experiment, which may be large, while nothing changes: the first, and the longest.
+_LOOK_SECONDS: Final = 4.0
+_MOST_LOOK_SECONDS: Final = 30.0
 
 Write = Callable[[bytes], None]
 Tell = Callable[[str], None]
@@ -112,6 +114,7 @@ class _Reader:
     _said: str = ""
     _seen: Names | None = None
     _look_at: float = 0.0
+    _look_pause: float = _LOOK_SECONDS
 
     def begin(self, attempt: int | None) -> None:
         """Print the log of an attempt, None: of the newest, or say why there is none."""
@@ -155,7 +158,8 @@ class _Reader:
         if names == self._seen and time.monotonic() < self._look_at:
             return has_news, False
         state = self._look()
-        self._seen, self._look_at = names, time.monotonic() + _LOOK_SECONDS
+        self._look_pause = _LOOK_SECONDS if names != self._seen else min(2 * self._look_pause, _MOST_LOOK_SECONDS)
+        self._seen, self._look_at = names, time.monotonic() + self._look_pause
         if self._following(self.archive.names()):
             return True, False
         if state.state not in _FINAL:

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
-import json
-import random
+import heapq
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
+from itertools import islice
 from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 from jobs import layout
-from jobs.claims import NOTHING, History, Names, Verdict, backoff_seconds, final_verdict, is_left_over
+from jobs.claims import History, backoff_seconds
+from jobs.control import ControlLog
 from jobs.plan import experiments
 from jobs.queue import Skipped, Why, lesson
-from jobs.records import Claimer, decode_claimer
-from jobs.store import FolderStore, Look, Read, Stamp
-from jobs.view import ExperimentView, policy_of, spread
+from jobs.records import Claimer
+from jobs.store import FolderStore, List, Unlink
+from jobs.view import ExperimentView
+from orchestrator.holders import Holders, Key
+from orchestrator.lanes import HELD, LIVE, READY, Lane, Level, Mark, Shape
+from orchestrator.ledger import Knowledge, Ledger, history_of
+from orchestrator.spreading import Crew, take_turns
 
-SPREAD_WINDOW = 300
+SPREAD_WINDOW: Final = 300
+_WIDEST_WINDOW: Final = 1 << 16
+_STALE_FACTOR: Final = 20.0  # a worker lists for at most a twentieth of its time
+_SHORTEST_LOOK_PAUSE: Final = 0.05
 
 
 class Outlook(Enum):
@@ -26,15 +35,23 @@ class Outlook(Enum):
 
     READY = "worth a claim now"
     LATER = "may become claimable: it runs, backs off, or waits for another"
-    NEVER = "not by this worker: final, or it needs what will not come"
+    NEVER = "not by this worker: final, held, or it needs what will not come"
 
 
 @dataclass(frozen=True, slots=True)
 class Mine:
-    """A worker's own sessions, lost ones too, and the (experiment, job, attempt) that it runs."""
+    """A worker's own sessions, lost ones too, and the (experiment, job, attempt) that it runs; `sid`: the current."""
 
     sids: frozenset[str]
     running: frozenset[tuple[str, str, int]]
+    sid: str = ""
+
+
+class Picked(NamedTuple):
+    """Jobs to try, (experiment, job); `is_own`: all are this worker's own to try, as far as workers agree on that."""
+
+    jobs: list[tuple[str, str]]
+    is_own: bool
 
 
 @dataclass
@@ -43,29 +60,45 @@ class Board:
 
     Attributes:
         views: by experiment.
-        holders: (experiment, job, attempt) -> who claimed it; written once, so kept.
-        claimers: inode of a ticket -> whose it is.
         ended: sessions whose end was read.
         stopped: experiments that this worker no longer claims from.
         retry_at: monotonic seconds before which a job is left alone.
+        ruled_out: shapes of jobs that this worker can never run, and why.
+        peers: the sessions that were open at the last look.
+        window: how many of the next jobs are looked at when some are picked.
+        turn: the experiment that was claimed from last: others of the same priority go before it.
     """
 
     root: Path
     store: FolderStore
-    source: random.Random
     clock: Callable[[], float] = time.monotonic
     views: dict[str, ExperimentView] = field(default_factory=dict)
-    holders: dict[tuple[str, str, int], Claimer] = field(default_factory=dict)
-    claimers: dict[int, Claimer] = field(default_factory=dict)
     ended: set[str] = field(default_factory=set)
     stopped: set[str] = field(default_factory=set)
     retry_at: dict[tuple[str, str], float] = field(default_factory=dict)
-    unfit: dict[tuple[str, str], str] = field(default_factory=dict)
+    ruled_out: dict[Shape, str] = field(default_factory=dict)
     failed_seen: dict[tuple[str, str, int], float] = field(default_factory=dict)
+    control: ControlLog = field(default_factory=ControlLog)
+    peers: frozenset[str] = frozenset()
+    window: int = SPREAD_WINDOW
+    turn: str = ""
+    _ledgers: dict[str, Ledger] = field(default_factory=dict)
+    _ended_noted: int = 0
+    _refreshed: float = float("-inf")
+    _cost: float = 0.0
+    _looked: float = float("-inf")
+    _look_pause: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.holders = Holders(self.store)
+        self._known = Knowledge(self.holders, self.control, self.ended, self.retry_at, self.clock)
+
+    # --- looking ----------------------------------------------------------------------------------------------------
 
     def refresh(self) -> bool:
         """List again what may have changed; whether anything did."""
-        changed = False
+        began = self.clock()
+        changed = self.control.refresh(self.store)
         try:
             names = experiments(self.root)
         except OSError as error:  # it cannot be listed now: what is known stays
@@ -73,147 +106,191 @@ class Board:
             names = list(self.views)
         for name in names:
             if name not in self.views:
-                self.views[name] = ExperimentView(self.store, name, self.clock)
+                self.follow(ExperimentView(self.store, name, self.clock))
             changed |= self.views[name].refresh()
-        self._read_holders()
+        self._settle()
+        for experiment, job, _ in self.holders.read():
+            self.views[experiment].changed.add(job)
+        self._refreshed = self.clock()
+        self._cost = self._refreshed - began
         return changed
 
-    def _read_holders(self) -> None:
-        for experiment, job, names in self._all():
-            top = names.top_claim
-            key = (experiment, job, top)
-            if top and top not in names.ends and key not in self.holders and (who := self._read_holder(key)):
-                self.holders[key] = who
+    def follow(self, view: ExperimentView) -> None:
+        """Take in another experiment."""
+        self.views[view.name] = view
+        self._ledgers[view.name] = Ledger(view, self._known)
 
-    def _read_holder(self, key: tuple[str, str, int]) -> Claimer | None:
-        """Who claimed an attempt; a session's ticket is opened once, then known by its inode.
+    @property
+    def is_stale(self) -> bool:
+        """Whether so long has passed since the last refresh that another is cheap beside it."""
+        return self.clock() - self._refreshed >= _STALE_FACTOR * self._cost
 
-        All claims of a session are names of one file, which stays as long as one of them does. An NFS 4 server lends to
-        whoever opens a file for reading the promise that it will not change, and calls that back before the file gets
-        its next name: a host that dies with such a promise would hold up the session's next claim for over a minute.
-        """
-        path = layout.claim(*key)
-        stamp = self.store.answer(Look(path))
-        if not isinstance(stamp, Stamp):
-            return None
-        if stamp.inode not in self.claimers:
-            data = self.store.answer(Read(path))
-            try:
-                self.claimers[stamp.inode] = decode_claimer(data if isinstance(data, bytes) else b"")
-            except ValueError:  # not a claim of ours: whoever wrote it has to mend it
-                return None
-        return self.claimers[stamp.inode]
+    @property
+    def is_new(self) -> bool:
+        """Whether the last refresh is so young that another would show little else."""
+        return self.clock() - self._refreshed < self._cost
 
-    def _all(self) -> Iterator[tuple[str, str, Names]]:
-        for experiment, view in self.views.items():
-            for job, names in view.names.items():
-                yield experiment, job, names
+    def look_for_peers(self) -> bool:
+        """See who else is there, and who is over, now and then: that is one listing. Whether that has changed."""
+        began = self.clock()
+        if began - self._looked < self._look_pause:
+            return False
+        names = self.store.answer(List(layout.SESSIONS))
+        self._looked = self.clock()
+        self._look_pause = max(_STALE_FACTOR * (self._looked - began), _SHORTEST_LOOK_PAUSE)
+        if not isinstance(names, tuple):
+            return False
+        ended = {name.removesuffix(".end") for name in names if name.endswith(".end")}
+        leases = {name.removesuffix(".lease") for name in names if name.endswith(".lease")}
+        before, self.peers = self.peers, frozenset(leases - ended)
+        for sid in ended & self.open_claims().keys():  # so its jobs are the next ones, whoever has missed it
+            self.ended.add(sid)
+            if sid in leases:
+                self.store.answer(Unlink(layout.lease(sid)))  # should its holder be alive, this tells it
+        return self.peers != before
+
+    def _settle(self) -> None:
+        if len(self.ended) != self._ended_noted:
+            self._ended_noted = len(self.ended)
+            for sid in self.holders.owners().keys() & self.ended:
+                for experiment, job, _ in self.holders.keys_of(sid):
+                    self.views[experiment].changed.add(job)
+        for ledger in self._ledgers.values():
+            ledger.settle()
 
     def open_claims(self) -> dict[str, Claimer]:
         """Sessions not known to be over that own a claim without an end."""
-        owners: dict[str, Claimer] = {}
-        for experiment, job, names in self._all():
-            top = names.top_claim
-            if top and top not in names.ends and (owner := self.holders.get((experiment, job, top))):
-                owners[owner.sid] = owner
-        return {sid: owner for sid, owner in owners.items() if sid not in self.ended}
+        self._settle()
+        return {sid: owner for sid, owner in self.holders.owners().items() if sid not in self.ended}
 
     def history(self, experiment: str, job: str) -> History:
-        view = self.views[experiment]
-        names = view.names.get(job, NOTHING)
-        kinds = {number: record.kind for number, record in view.ends.get(job, {}).items()}
-        return History(names.top_claim, kinds, names.voids)
+        """Everything that was read of a job's attempts."""
+        return history_of(self.views[experiment], job)
+
+    # --- what to expect of a job ------------------------------------------------------------------------------------
 
     def outlook(self, experiment: str, job: str, mine: Mine) -> Outlook:
         """What to expect of a job. A claim of this worker's own that it does not run counts as left over."""
-        if (experiment, job) in self.unfit or experiment in self.stopped or self._is_final(experiment, job):
+        self._settle()
+        ledger = self._ledgers[experiment]
+        lane, index = ledger.where(job)
+        mark = lane.marks[index]
+        if not self._may_claim(ledger) or lane.shape in self.ruled_out or mark not in LIVE:
             return Outlook.NEVER
-        if (needs := self._needs(experiment, job)) is not Outlook.READY:
-            return needs
-        is_backing_off = self.retry_at.get((experiment, job), 0.0) > self.clock()
-        return Outlook.LATER if is_backing_off or self._is_held(experiment, job, mine) else Outlook.READY
+        if mark == Mark.OPEN:
+            return Outlook.READY if self._is_orphan(ledger, job, mine) else Outlook.LATER
+        attempt = ledger.open.get(job, 0)
+        is_mine = attempt and (experiment, job, attempt) in mine.running
+        return Outlook.READY if mark in READY and not is_mine else Outlook.LATER
 
-    def _is_final(self, experiment: str, job: str) -> bool:
-        """Whether what was read rules out another attempt; False where the top end was not read yet."""
-        view = self.views[experiment]
-        if view.has_marker(job):
-            return True
-        history = self.history(experiment, job)
-        is_read = view.names.get(job, NOTHING).top in history.ends
-        return is_read and final_verdict(history, policy_of(view.plan.lines[job])[0]) is not None
+    def _may_claim(self, ledger: Ledger) -> bool:
+        return ledger.view.name not in self.stopped and not ledger.view.plan.problem
 
-    def _is_held(self, experiment: str, job: str, mine: Mine) -> bool:
-        """Whether the top attempt is open, and its session not known to be over."""
-        view = self.views[experiment]
-        names = view.names.get(job, NOTHING)
-        top = names.top_claim
-        if not top or top in names.ends or top in view.ends.get(job, {}):
-            return False
-        if (experiment, job, top) in mine.running:
-            return True
-        owner = self.holders.get((experiment, job, top))
-        return owner is None or (owner.sid not in self.ended and owner.sid not in mine.sids)
-
-    def _needs(self, experiment: str, job: str) -> Outlook:
-        view = self.views[experiment]
-        line = view.plan.lines[job]
-        if '"needs":' not in line:
-            return Outlook.READY
-        worst = Outlook.READY
-        for other in json.loads(line.partition("\t")[2]).get("needs", ()):
-            state = self._need(view, other)
-            if state is Outlook.NEVER:
-                return state
-            worst = state if state is Outlook.LATER else worst
-        return worst
-
-    def _need(self, view: ExperimentView, other: str) -> Outlook:
-        """READY: it is done; NEVER: it failed for good, was cancelled, or is not planned."""
-        if other not in view.plan.lines:
-            return Outlook.NEVER
-        names = view.names.get(other, NOTHING)
-        if view.has_marker(other):
-            return Outlook.READY
-        history = self.history(view.name, other)
-        if names.top and names.top not in history.ends:
-            return Outlook.LATER
-        verdict = final_verdict(history, policy_of(view.plan.lines[other])[0])
-        if verdict is None:  # it is to be tried, if what it needs itself can come
-            return Outlook.NEVER if self._needs(view.name, other) is Outlook.NEVER else Outlook.LATER
-        return Outlook.READY if verdict is Verdict.DONE else Outlook.NEVER
-
-    def candidates(self, mine: Mine) -> list[tuple[str, str]]:
-        """Jobs worth a claim: priority first, then what an evicted or released attempt has left, then plan order."""
-        ranked: list[tuple[int, int, int, tuple[str, str]]] = []
-        for experiment, view in self.views.items():
-            for place, job in enumerate(spread(view.plan.order, SPREAD_WINDOW, self.source)):
-                if self.outlook(experiment, job, mine) is not Outlook.READY:
-                    continue
-                names = view.names.get(job, NOTHING)
-                is_open = bool(names.top_claim) and names.top_claim not in names.ends
-                left = is_open or is_left_over(self.history(experiment, job))
-                ranked.append((-policy_of(view.plan.lines[job])[1], not left, place, (experiment, job)))
-        ranked.sort()
-        return [job for *_, job in ranked]
+    def _is_orphan(self, ledger: Ledger, job: str, mine: Mine) -> bool:
+        """Whether a job's open attempt is this worker's, and does not run."""
+        key = (ledger.view.name, job, ledger.open.get(job, 0))
+        owner = self.holders.who.get(key)
+        return owner is not None and owner.sid in mine.sids and key not in mine.running
 
     def is_worth_staying(self, mine: Mine) -> bool:
         """Whether some unfinished job could still become this worker's to run."""
-        return any(
-            self.outlook(experiment, job, mine) is not Outlook.NEVER
-            for experiment, view in self.views.items()
-            for job in view.plan.order
+        self._settle()
+        self._mark_orphans(mine)
+        return any(lane.has(*LIVE) for _, lane in self._lanes())
+
+    @property
+    def in_view(self) -> int:
+        """How many jobs could be claimed now."""
+        return sum(lane.count(*READY) for _, lane in self._lanes())
+
+    def _lanes(self) -> Iterator[tuple[Ledger, Lane]]:
+        """What this worker may claim from."""
+        for ledger in self._ledgers.values():
+            if self._may_claim(ledger):
+                yield from ((ledger, lane) for lane in ledger.lanes.values() if lane.shape not in self.ruled_out)
+
+    def shape(self, experiment: str, job: str) -> Shape:
+        """What a job asks for."""
+        return self._ledgers[experiment].where(job)[0].shape
+
+    # --- in which order ---------------------------------------------------------------------------------------------
+
+    def candidates(self, mine: Mine, without: Collection[Shape] = ()) -> Picked:
+        """The jobs to try next: some of those that go before all others.
+
+        Priority first, then what an interrupted attempt has left, then plan order; experiments take turns.
+
+        Args:
+            mine: this worker's sessions and attempts.
+            without: shapes for which there is no room now.
+        """
+        self._settle()
+        self._mark_orphans(mine)
+        lanes = [(ledger, lane) for ledger, lane in self._lanes() if lane.shape not in without]
+        level = min((level for _, lane in lanes if (level := lane.first_level())), default=None)
+        if level is None:
+            return Picked([], is_own=True)
+        by_experiment: dict[str, list[Lane]] = {}
+        for ledger, lane in lanes:
+            by_experiment.setdefault(ledger.view.name, []).append(lane)
+        names = sorted(by_experiment, key=lambda name: (name <= self.turn, name))
+        crew = Crew(mine.sid, self.peers - mine.sids - self.ended - {mine.sid})
+        shares = [crew.share(self._next(by_experiment[name], level)) for name in names]
+        queues = [[(name, job) for job in share.jobs] for name, share in zip(names, shares, strict=True)]
+        return Picked(list(take_turns(queues)), is_own=all(share.is_own for share in shares))
+
+    def _next(self, lanes: list[Lane], level: Level) -> list[str]:
+        """An experiment's next jobs."""
+        ready = heapq.merge(
+            *([(lane.places[i], lane.jobs[i]) for i in lane.ready(level, self.window)] for lane in lanes)
         )
+        return [job for _, job in islice(ready, self.window)]
+
+    def _mark_orphans(self, mine: Mine) -> None:
+        """Claims of this worker's own that it does not run are ready, for it alone."""
+        for sid in mine.sids:
+            for experiment, job, _ in self.holders.keys_of(sid):
+                ledger = self._ledgers[experiment]
+                if job not in ledger.view.plan.lines:
+                    continue
+                lane, index = ledger.where(job)
+                if lane.marks[index] in {Mark.OPEN, Mark.LEFT}:
+                    lane.marks[index] = Mark.LEFT if self._is_orphan(ledger, job, mine) else Mark.OPEN
+
+    def widen(self) -> bool:
+        """Jobs are so short that a share is used up before the next look: take it from more; whether there are more."""
+        if self.window >= min(self.in_view, _WIDEST_WINDOW):
+            return False
+        self.window = min(2 * self.window, _WIDEST_WINDOW)
+        return True
+
+    def narrow(self) -> None:
+        """A share outlasted the time between two looks: keep closer to the plan's order."""
+        self.window = max(self.window // 2, SPREAD_WINDOW)
+
+    # --- learning ---------------------------------------------------------------------------------------------------
 
     def learn(self, skipped: Skipped) -> None:
         """Keep what a claim that came to nothing has read, and for how long to leave its job alone."""
         experiment, job = skipped.job.experiment, skipped.job.id
-        self.views[experiment].note(job, lesson(skipped).names)
+        view = self.views[experiment]
+        view.note(job, lesson(skipped).names)
         for number, record in skipped.ends.items():
-            self.views[experiment].keep_end(job, number, record)
+            view.keep_end(job, number, record)
         if skipped.why is Why.BACKOFF:
-            self.retry_at[(experiment, job)] = self._over_at(experiment, job, self.history(experiment, job))
+            self.leave_alone(experiment, job, self._over_at(experiment, job, self.history(experiment, job)))
         elif skipped.why in {Why.CLOUDED, Why.TRIED, Why.RUNNING}:
-            self.retry_at[(experiment, job)] = self.clock() + 1.0
+            self.leave_alone(experiment, job, self.clock() + 1.0)
+
+    def hold(self, key: Key, owner: Claimer) -> None:
+        """An open claim is this worker's own."""
+        self._settle()
+        self.holders.note(key, owner)
+
+    def leave_alone(self, experiment: str, job: str, until: float) -> None:
+        """Do not try a job before that time."""
+        self.retry_at[experiment, job] = until
+        self.views[experiment].changed.add(job)
 
     def is_backoff_over(self, experiment: str, job: str, history: History) -> bool:
         """Whether the wait after the newest failure is over, counted from when this worker first saw its end."""
@@ -222,3 +299,36 @@ class Board:
     def _over_at(self, experiment: str, job: str, history: History) -> float:
         key = (experiment, job, max(history.ends, default=0))
         return self.failed_seen.setdefault(key, self.clock()) + backoff_seconds(history)
+
+    # --- for people -------------------------------------------------------------------------------------------------
+
+    def could_not_run(self) -> list[dict[str, Any]]:
+        """How many jobs of which experiment this worker has to leave to others, and why."""
+        self._settle()
+        counts: dict[tuple[str, str], int] = {}
+        for name, ledger in self._ledgers.items():
+            for lane in ledger.lanes.values():
+                if (reason := self.ruled_out.get(lane.shape)) and (number := lane.count(*LIVE)):
+                    counts[name, reason] = counts.get((name, reason), 0) + number
+        return [{"experiment": name, "reason": reason, "jobs": n} for (name, reason), n in sorted(counts.items())]
+
+    def problems(self) -> list[str]:
+        """What cannot be read of plans and commands, and what to do about it."""
+        found = [(self.control.problem, self.control.remedy)]
+        found += [(view.plan.problem, view.plan.remedy) for view in self.views.values()]
+        return [f"{problem}; {remedy}" for problem, remedy in found if problem]
+
+    def left_undone(self) -> list[str]:
+        """What this worker leaves to others, or to a person: a line each."""
+        lines = [
+            f"{_jobs(left['jobs'])} of {left['experiment']} could not run here: {left['reason']}"
+            for left in self.could_not_run()
+        ]
+        for name, ledger in self._ledgers.items():
+            if number := sum(lane.count(*HELD) for lane in ledger.lanes.values()):
+                lines.append(f"{_jobs(number)} of {name} {'is' if number == 1 else 'are'} held: orch release {name}")
+        return lines + self.problems()
+
+
+def _jobs(number: int) -> str:
+    return f"{number} job" + "s" * (number > 1)

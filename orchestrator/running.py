@@ -94,7 +94,7 @@ class Running:
         """The attempt's folder, or a process for it, could not be made: leave the job alone for a while."""
         self.place.weather.note(error)
         self.pool.give_back(attempt.resources)
-        self.place.board.retry_at[attempt.experiment, attempt.spec.id] = time.monotonic() + KILL_AFTER_SECONDS
+        self.place.board.leave_alone(attempt.experiment, attempt.spec.id, time.monotonic() + KILL_AFTER_SECONDS)
         self.ends.publish(attempt, Ending(End.RELEASED, {"error": f"it could not be started: {error}"}), is_kept=False)
 
     def _resumable(self, attempt: Attempt, above: int) -> tuple[Path, ...]:
@@ -154,19 +154,26 @@ class Running:
                 self._tell(runner, signal.SIGTERM, "its end was taken by another")
 
     def collect(self) -> bool:
-        """Take in the ends that runners report, and publish them; whether there were any."""
+        """Take in the ends that runners report, for `finish` to publish; whether there were any."""
         ended = [(runner, event) for runner in list(self.pool.running) for event in _first(runner.events())]
         for runner, event in ended:
             printed = runner.printed() if runner.attempt and runner.attempt.spec.kind == "call" else b""
             attempt = self.pool.is_over(runner, died=event["event"] == "died")
             self.over.append(Over(attempt, event, printed))
-        if self.over and (ended or self.place.is_fair):
-            self._finish()
         return bool(ended)
 
-    def _finish(self) -> None:
-        """Publish what is over; what the folder would not show now is looked at again later."""
-        for over in list(self.over):
+    @property
+    def all_went_well(self) -> bool:
+        """Whether no end that is to be published can bear on what is claimed next."""
+        return all(over.attempt.spec.kind == "call" and over.event["verdict"] == "done" for over in self.over)
+
+    def finish(self, *, is_new: bool) -> None:
+        """Publish what is over; what the folder would not show before is looked at again while it answers.
+
+        Args:
+            is_new: whether some of it was just collected.
+        """
+        for over in list(self.over) if is_new or self.place.is_fair else ():
             try:
                 outcome = self._outcome(over)
                 is_kept = tidy_folder(over.attempt, over.printed)

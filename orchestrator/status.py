@@ -6,7 +6,7 @@ import itertools
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -105,6 +105,7 @@ def _worker(session: SessionState, experiment: str, held: list[str]) -> Document
         "silent_seconds": None if math.isinf(silent) else round(silent, 1),
         "is_silent": session.is_silent,
         "is_own_clock": session.is_own_clock,
+        "is_gone": session.is_gone,
         "held": held,
         "waits_for": note.get("waits_for", []),
     }
@@ -120,32 +121,36 @@ def _who(session: SessionState) -> Document:
 def _left_undone(state: ExperimentState, seen: Snapshot) -> Iterator[Document]:
     """What workers stopped claiming of an experiment, and what they could not run.
 
-    Those that have left are heard only where jobs wait and none runs: others may have mended it since.
+    Where some of it runs, only open workers are heard, and only on what they stopped: others may have mended what those
+    that have left complained of, and can run what some cannot.
     """
     waiting = state.counts["waiting"] + state.counts["silent"]
-    if not waiting:
-        return
-    speakers: Iterable[SessionState] = [one for one in seen.sessions.values() if not one.is_silent]
-    if not state.counts["running"]:
-        speakers = itertools.chain(speakers, seen.over.values())
+    speakers = [one for one in seen.sessions.values() if not one.is_silent]
+    is_idle = not state.counts["running"]
     told = set()
-    for session in speakers:
-        for what in _undone(session.note, state.name, waiting):
-            key = (what["kind"], what["reason"])
-            if key not in told:
+    for session in [*speakers, *(seen.over.values() if is_idle else ())] if waiting else ():
+        # What failed in the hands of one that has left may have been asked for again, and have ended otherwise since.
+        is_heard = not session.is_ended or session.sid in seen.enders
+        stopped = _stopped(session.note, state.name, waiting) if is_heard else ()
+        unfit = _could_not_run(session.note, state.name, waiting) if is_idle else ()
+        for what in [*stopped, *unfit]:
+            if (key := (what["kind"], what["reason"])) not in told:
                 told.add(key)
                 yield {**what, **_who(session), "session": session.sid, "has_left": session.is_ended}
 
 
-def _undone(note: Document, experiment: str, waiting: int) -> Iterator[Document]:
+def _stopped(note: Document, experiment: str, waiting: int) -> Iterator[Document]:
     for trip in _mappings(note.get("stopped")):
         if trip.get("experiment") in {"", experiment}:
             is_all = not trip["experiment"]
             yield {"kind": "stopped", "is_all": is_all, "reason": str(trip.get("error", "")), "jobs": waiting}
+
+
+def _could_not_run(note: Document, experiment: str, waiting: int) -> Iterator[Document]:
     for left in _mappings(note.get("could_not_run")):
         if left.get("experiment") == experiment and isinstance(jobs := left.get("jobs"), int):
-            jobs = min(jobs, waiting)
-            yield {"kind": "could_not_run", "is_all": False, "reason": str(left.get("reason", "")), "jobs": jobs}
+            reason = str(left.get("reason", ""))
+            yield {"kind": "could_not_run", "is_all": False, "reason": reason, "jobs": min(jobs, waiting)}
 
 
 def _mappings(value: object) -> list[Document]:
@@ -228,12 +233,24 @@ def _end(root: Path, experiment: str, job: str, attempt: int) -> EndRecord | Non
 
 
 def watch_status(root: Path, clear: Callable[[], None], echo: Callable[[str], None]) -> None:
-    """Show the status again every two seconds, until Ctrl-C."""
+    """Show the status again every two seconds, until Ctrl-C; a server that is away for a while ends it no more.
+
+    Raises:
+        HostUnfitError: the root cannot be read from the beginning.
+    """
     try:
+        told = text(root)
         while True:
-            told = text(root)
             clear()
             echo(told)
             time.sleep(2)
+            told = _text_or_trouble(root)
     except KeyboardInterrupt:
         return
+
+
+def _text_or_trouble(root: Path) -> str:
+    try:
+        return text(root)
+    except HostUnfitError as error:
+        return f"error: {error}"

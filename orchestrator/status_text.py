@@ -76,7 +76,8 @@ def _silence(worker: Document) -> str:
     if not worker["is_silent"]:
         return ""
     whose = " (by this host's clock)" if worker["is_own_clock"] else ""
-    return f"  silent for {span(worker['silent_seconds'])}{whose}"
+    how = " (its process is gone)" if worker["is_gone"] else whose
+    return f"  silent for {span(worker['silent_seconds'])}{how}"
 
 
 def _names(jobs: Sequence[str]) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 
@@ -47,8 +46,7 @@ class Upkeep:
     def _watch(self) -> None:
         """A worker that claims nothing now watches too, or what a dead session left would wait a lease longer."""
         if not self.feeder.wants_more and self.timetable.is_due("refresh", self.feeder.poll):
-            self.place.board.refresh()
-            self.feeder.queue = []
+            self.feeder.refresh()
         owners = self.place.board.open_claims()
         for sid in {self.place.session.sid, *self.place.session.past}:
             owners.pop(sid, None)
@@ -61,7 +59,7 @@ class Upkeep:
         """Short jobs are not told one by one: say now and then how many there were."""
         if self.running.ends.untold:
             done = self.running.ends.counts.get(End.DONE, 0)
-            self.place.say(f"{done} done by this worker, {len(self.feeder.queue)} in view")
+            self.place.say(f"{done} done by this worker, {self.place.board.in_view} in view")
         self.running.ends.untold = 0
 
     def write_note(self) -> None:
@@ -79,7 +77,7 @@ class Upkeep:
             "slots": self.running.pool.slots,
             "jobs": jobs,
             "waits_for": sorted({problem for problem in self._problems(jobs) if problem}),
-            "could_not_run": could_not_run(self.place.board.unfit),
+            "could_not_run": self.place.board.could_not_run(),
             "stopped": [asdict(trip) for trip in self.running.ends.breaker.tripped],
         }
 
@@ -87,13 +85,3 @@ class Upkeep:
         yield self.place.weather.problem
         yield from ((job["progress"] or {}).get("waiting", "") for job in jobs)
         yield from (pending.problem for pending in self.running.ends.outbox.pending)
-
-
-def could_not_run(unfit: Mapping[tuple[str, str], str]) -> list[dict[str, Any]]:
-    """How many jobs of which experiment a worker has to leave to others, and why.
-
-    Args:
-        unfit: (experiment, job) -> reason.
-    """
-    counts = Counter((experiment, reason) for (experiment, _), reason in unfit.items())
-    return [{"experiment": name, "reason": reason, "jobs": n} for (name, reason), n in sorted(counts.items())]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import select
 import signal
 import socket
@@ -32,7 +31,7 @@ from orchestrator.scratch import open_scratch
 from orchestrator.session import times_from_environment
 from orchestrator.sweeping import Sweep, Sweeper
 from orchestrator.timetable import Timetable
-from orchestrator.upkeep import Upkeep, could_not_run
+from orchestrator.upkeep import Upkeep
 from orchestrator.vigil import Vigil
 from orchestrator.watching import Watcher
 from orchestrator.watchpost import WatchPost
@@ -74,7 +73,7 @@ class Worker:
         say = _tolerant(options.say)
         weather = Weather(say)
         store = FolderStore(root, on_trouble=weather.hear)
-        board = Board(root, store, random.Random(os.urandom(8)))  # noqa: S311
+        board = Board(root, store)
         self.place = Place(store, board, first_session(store, say), weather, say)
         keeper = Keeper(self.place)
         self.vigil = Vigil(say)
@@ -171,9 +170,8 @@ class Worker:
             self.place.say(f"failed for good: {job}")
         if len(failed) > SHOWN_FAILURES:
             self.place.say(f"failed for good: {len(failed) - SHOWN_FAILURES} more, see orch status --failed")
-        for left in could_not_run(self.place.board.unfit):
-            count = f"{left['jobs']} job" + "s" * (left["jobs"] > 1)
-            self.place.say(f"{count} of {left['experiment']} could not run here: {left['reason']}")
+        for line in self.place.board.left_undone():
+            self.place.say(line)
 
     def _tickets(self) -> Tickets:
         return self.place.session.tickets
@@ -185,6 +183,9 @@ class Worker:
         while True:
             self.vigil.turn()
             changed = self.running.collect()
+            # A slot works on while the end of its last attempt is put: for short jobs half of the time.
+            claimed = changed and self.running.all_went_well and self.feeder.feed()
+            self.running.finish(is_new=changed)
             self.ends.retry()
             if self.signals > told:
                 told = self.signals
@@ -194,7 +195,7 @@ class Worker:
             self.upkeep.tend()
             if self._is_over():
                 return
-            claimed = self.feeder.feed()
+            claimed |= self.feeder.feed()
             self.feeder.pause = SHORTEST_PAUSE if changed or claimed else self.feeder.pause
             if not claimed:
                 self._wait()

@@ -14,7 +14,7 @@ from jobs.errors import HostUnfitError
 from orchestrator.faults.deeds import DIARY
 from orchestrator.faults.ground import Ground
 from orchestrator.faults.places import Launch, Local, Place, Victim
-from orchestrator.faults.plugins import Fault, Scene
+from orchestrator.faults.plugins import Fault, Scene, Witness
 from orchestrator.faults.takeover import TakeOvers
 from orchestrator.faults.toll import Toll
 from orchestrator.faults.workload import Workload, read_diary
@@ -39,6 +39,7 @@ class Trial:
         folder: of this host, for what workers say and what faults need.
         ground: where the root lies.
         faults: the plug-ins; every one draws from its own part of `seed`.
+        witnesses: who looks on meanwhile.
         places: workers are spread over them.
         seconds: how long faults are injected; less where `jobs` are nearly done before.
         jobs: planned at first; `batch`: as many again whenever fewer than half of that are left (0: never).
@@ -54,6 +55,7 @@ class Trial:
     seed: int
     seconds: float
     places: Sequence[Place] = (Local(),)
+    witnesses: Sequence[Witness] = ()
     workers: int = 4
     lease_seconds: float = 3.0
     jobs: int = 300
@@ -109,9 +111,12 @@ class Engine:
                 ready.append(fault)
                 fault.set_up(self.scene)
             self._plan(self.trial.jobs)
+            self._call_witnesses()
             self._attack()
             self._calm()
             self._drain()
+            for witness in self.trial.witnesses:
+                witness.end()
             self._count()
         finally:
             self._end_all()
@@ -126,6 +131,17 @@ class Engine:
         except HostUnfitError as error:  # the folder may be full just now; the same jobs are planned later
             self.trial.say(f"{self.trial.name}: not planned now: {error}")
         self.toll.jobs = self.workload.planned
+
+    def _call_witnesses(self) -> None:
+        """Let them look at the root from every side that workers see it from."""
+        roots = [self.trial.ground.root]
+        for slot in range(self.trial.workers if self.trial.witnesses else 0):
+            launch = Launch(0, slot, self.trial.ground.root, self.trial.folder)
+            for fault in self.faults:
+                launch = fault.prepare(launch)
+            roots += [launch.root] if launch.root not in roots else []
+        for witness in self.trial.witnesses:
+            witness.begin(roots)
 
     # --- under attack -----------------------------------------------------------------------------------------------
 
@@ -268,6 +284,9 @@ class Engine:
         toll.audit, toll.wrong = self.trial.ground.judge()
         toll.diary = read_diary(self.trial.folder / "diary.txt")
         toll.take_overs = self.take_overs.seen
+        for witness in self.trial.witnesses:
+            toll.looks[witness.name] = witness.counts
+            toll.seen[witness.name] = witness.broken
         for fault in self.faults:
             fault.tally(self.scene)
             toll.faults[fault.name] = fault.counts
@@ -277,6 +296,8 @@ class Engine:
             toll.idle.append("everything")
 
     def _end_all(self) -> None:
+        for witness in self.trial.witnesses:
+            witness.end()
         for fault in self.faults:
             fault.calm(self.scene)
         for victim in [*self._workers.values(), *(victim for _, victim in self._buried)]:

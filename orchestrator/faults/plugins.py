@@ -80,6 +80,31 @@ class Fault:
         """When all is over, however it went."""
 
 
+class Witness:
+    """A plug-in that strikes nobody: it looks on from the beginning to the end, and may see a promise broken.
+
+    Attributes:
+        counts: what it did, by name.
+        broken: what it saw.
+    """
+
+    name = ""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.broken: list[str] = []
+
+    def begin(self, roots: list[Path], /) -> None:
+        """Jobs are planned, and workers are about to start.
+
+        Args:
+            roots: the shared folder as the engine sees it, then as workers do.
+        """
+
+    def end(self) -> None:
+        """Nothing is left to do, or the trial is given up; may be called again."""
+
+
 class Kill(Fault):
     """SIGKILL to a worker."""
 

@@ -31,6 +31,7 @@ class Toll:
         refused: workers that would not start, as the folder failed them right then, and said so in a line.
         gave_up: workers that left for a passing fault, and what they said last.
         hung: workers that did not leave when told to, or when nothing was left.
+        looks: what witnesses did, by witness and name; `seen`: what they saw that must not be.
     """
 
     name: str
@@ -50,6 +51,8 @@ class Toll:
     refused: int = 0
     gave_up: list[str] = field(default_factory=list)
     hung: list[str] = field(default_factory=list)
+    looks: dict[str, Counter[str]] = field(default_factory=dict)
+    seen: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def injected(self) -> int:
@@ -80,6 +83,7 @@ class Toll:
             "workers that gave up": self.gave_up,
             "workers that hung": self.hung,
             "plug-ins that did nothing": self.idle,
+            **{f"broken looks at {name}": seen for name, seen in self.seen.items()},
         }
         for what, found in lists.items():
             if found:
@@ -101,6 +105,8 @@ class Toll:
             "jobs": self.jobs,
             "executions": self.diary.executions,
             "writes_refused": dict(sorted(self.diary.refused.items())),
+            "looks": {name: dict(sorted(counts.items())) for name, counts in self.looks.items()},
+            "broken_looks": {name: len(seen) for name, seen in self.seen.items()},
             "take_overs": len(self.take_overs),
             "longest_take_over_leases": {path: round(leases, 2) for path, leases in self.longest().items()},
             "audit": self.audit.as_json(),
@@ -127,6 +133,9 @@ def render(toll: Toll) -> Iterator[str]:
     if toll.diary.refused:
         refused = ", ".join(f"{count} {name}" for name, count in sorted(toll.diary.refused.items()))
         yield f"  writes that jobs saw refused, and did again: {refused}"
+    for name, counts in toll.looks.items():
+        looks = ", ".join(f"{count} {what}" for what, count in sorted(counts.items())) or "none"
+        yield f"  looks at {name}: {looks}; {len(toll.seen[name])} broken"
     yield f"  {found.files} result files of {found.file_bytes / 2**20:.0f} MiB compared with their records"
     longest = ", ".join(f"{leases:.2f} leases when {path}" for path, leases in sorted(toll.longest().items()))
     yield f"  {len(toll.take_overs)} take-overs" + (f", the longest {longest}" if longest else "")

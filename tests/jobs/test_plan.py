@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -12,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from jobs import layout
-from jobs.errors import HostUnfitError
+from jobs.errors import HostUnfitError, InputError
 from jobs.plan import PlanChange, PlanIndex, add_to_plan, compute_change, experiments, plan_numbers, read_plan_index
-from jobs.spec import JobSpec
+from jobs.spec import JobSpec, plan_line
 from jobs.store import FolderStore
 from tests.jobs.registers import EXPERIMENT, Root, spec
 
@@ -138,6 +139,44 @@ def test_strangers_among_the_plan_files_are_left_alone(tmp_path: Path) -> None:
     assert read(tmp_path).order == list(IDS)
 
 
+def test_a_plan_file_that_is_none_stops_the_reading_and_says_where(tmp_path: Path) -> None:
+    add(tmp_path, "a-1")
+    second = tmp_path / layout.plan_file(EXPERIMENT, 2)
+    for text, problem in (
+        ("garbage\n", "line 1 is no line of a plan"),
+        ('b-2\t{"content":1}\n', "line 1 is no line of a plan"),
+        (plan_line(spec("b-2")) + "\nx\n", "line 2 is no line of a plan"),
+        (plan_line(spec("b-2")), "line 1 is no line of a plan"),
+        (plan_line(spec("b-2")) + '\nc-3\t{"schema":2}\n', "a plan of schema 2, and this orch reads 1"),
+        (plan_line(spec("b-2")).replace('"m:f"', '"\u00e9"') + "\n", "line 1 is no line of a plan"),
+    ):
+        second.write_text(text, encoding="utf-8")
+        index = read(tmp_path)
+        assert index.problem == f"{EXPERIMENT}/plan/000002.jsonl: {problem}"
+        assert (index.order, index.files) == (["a-1"], 1)
+        assert not read_plan_index(FolderStore(tmp_path), EXPERIMENT, index)
+        with pytest.raises(InputError, match=re.escape(problem)):
+            add(tmp_path, "d-4")
+    second.unlink()
+    assert read_plan_index(FolderStore(tmp_path), EXPERIMENT, index)
+    assert not index.problem
+    add(tmp_path, "d-4")
+    assert read(tmp_path).order == ["a-1", "d-4"]
+
+
+def test_a_parameter_may_be_called_schema(tmp_path: Path) -> None:
+    odd = JobSpec("odd-1", "call", {"target": "m:f", "params": {"schema": 3}}, {"params.schema": 3})
+    add(tmp_path, odd)
+    assert read(tmp_path).spec("odd-1") == odd
+
+
+def test_strangers_in_the_plan_folder_are_named(tmp_path: Path) -> None:
+    add(tmp_path, "a-1")
+    for name in ("notes.txt", "7.jsonl", "000000.jsonl"):
+        (tmp_path / EXPERIMENT / "plan" / name).write_text("")
+    assert sorted(read(tmp_path).strangers) == ["000000.jsonl", "7.jsonl", "notes.txt"]
+
+
 def test_the_verdict_on_each_job() -> None:
     index = PlanIndex()
     index.add("".join(f"{line}\n" for _, line in compute_change(PlanIndex(), map(spec, IDS))).encode())
@@ -155,6 +194,8 @@ def test_experiments_are_the_folders_with_a_plan(tmp_path: Path) -> None:
     (tmp_path / "-odd" / "plan").mkdir(parents=True)
     (tmp_path / "file" / "sub").mkdir(parents=True)
     (tmp_path / "file" / "plan").write_text("")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "dangling").symlink_to("nowhere")
     assert experiments(tmp_path) == ["a", "b"]
 
 

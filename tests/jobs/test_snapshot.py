@@ -180,9 +180,12 @@ def test_a_job_whose_last_end_allows_another_attempt_waits(
 
 @pytest.mark.parametrize(("kind", "count"), [(End.EVICTED, 5), (End.PREEMPTED, 100)])
 def test_a_job_that_failed_by_no_error_of_its_own_says_what_came_too_often(root: Root, kind: End, count: int) -> None:
-    root.attempts("a-1", root.session(), *[kind] * count)
-    assert state(root).state is State.FAILED
-    assert f" {count} times" in state(root).reason
+    root.plan(spec("d-4", max_attempts=200))
+    root.attempts("d-4", root.session(), *[kind] * (count - 1))
+    assert state(root, "d-4").state is State.WAITING
+    root.attempts("d-4", root.session(), kind, after=count - 1)
+    assert state(root, "d-4").state is State.FAILED
+    assert f" {count} times" in state(root, "d-4").reason
 
 
 def test_a_cancelled_job_is_cancelled_claimed_or_not(root: Root) -> None:
@@ -269,6 +272,12 @@ def test_a_chain_may_be_as_long_as_a_plan_and_stand_in_any_order(root: Root) -> 
     assert state(root, "k-0").state is State.BLOCKED
     root.attempts("k-3000", root.session(), End.NAN)
     assert state(root, "k-0") == JobState("k-0", State.FAILED, reason="needs k-1, which failed for good")
+
+
+def test_jobs_that_need_each_other_are_blocked(root: Root) -> None:
+    """No grid makes such a plan, but anybody may write to the folder."""
+    root.plan(spec("x-1", needs=("x-2",)), spec("x-2", needs=("x-1",)), spec("x-3", needs=("x-3",)))
+    assert [state(root, f"x-{number}").state for number in (1, 2, 3)] == [State.BLOCKED] * 3
 
 
 # --- held jobs ------------------------------------------------------------------------------------------------------

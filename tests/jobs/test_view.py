@@ -1,19 +1,16 @@
 from __future__ import annotations
 
 import os
-import random
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from jobs import layout
-from jobs.claims import NOTHING, Names, Policy
+from jobs.claims import Names, Policy
 from jobs.records import End, EndRecord
 from jobs.spec import plan_line
 from jobs.store import FolderStore, List, Reply, Request
-from jobs.view import SETTLE_SECONDS, ExperimentView, policy_of, spread
+from jobs.view import SETTLE_SECONDS, ExperimentView, policy_of
 from tests.jobs.clock import Clock
 from tests.jobs.registers import EXPERIMENT, Root, spec
 
@@ -50,7 +47,8 @@ def names(view: ExperimentView, job: str) -> tuple[list[int], list[int], list[in
 
 def test_planned_jobs_are_there_before_anything_was_claimed(view: ExperimentView) -> None:
     assert view.refresh()
-    assert view.names == {"a-1": NOTHING, "b-2": NOTHING, "c-3": NOTHING}
+    assert view.plan.order == ["a-1", "b-2", "c-3"]
+    assert view.names == {}
     assert not view.refresh()
 
 
@@ -74,7 +72,6 @@ def test_a_job_that_is_planned_later_is_seen(root: Root, view: ExperimentView) -
     root.plan("d-4")
     assert view.refresh()
     assert view.plan.order == ["a-1", "b-2", "c-3", "d-4"]
-    assert view.names["d-4"] == NOTHING
 
 
 def test_strangers_in_the_folders_are_left_alone(root: Root, view: ExperimentView) -> None:
@@ -84,7 +81,7 @@ def test_strangers_in_the_folders_are_left_alone(root: Root, view: ExperimentVie
     root.write(f"{EXPERIMENT}/done/{layout.shard('a-1')}/README", b"")
     view.refresh()
     assert names(view, "a-1") == ([1], [], [])
-    assert set(view.names) == {"a-1", "b-2", "c-3"}
+    assert set(view.names) == {"a-1"}
 
 
 def test_a_listing_is_trusted_only_once_its_folder_has_stood_still(
@@ -175,7 +172,7 @@ def test_a_shard_that_cannot_be_listed_is_listed_another_time(root: Root, view: 
     shard.rename(away)
     shard.write_bytes(b"")
     view.refresh()
-    assert view.names["a-1"] == NOTHING
+    assert view.names == {}
     shard.unlink()
     away.rename(shard)
     assert view.refresh()
@@ -193,17 +190,3 @@ def test_a_shard_that_cannot_be_listed_is_listed_another_time(root: Root, view: 
 )
 def test_the_policy_of_a_plan_line(policy: dict[str, object], expected: tuple[Policy, int, int | None]) -> None:
     assert policy_of(plan_line(spec("a-1", **policy))) == expected
-
-
-@given(st.integers(0, 300), st.integers(1, 60), st.integers())
-def test_a_spread_order_has_every_job_near_its_place(count: int, window: int, seed: int) -> None:
-    order = [f"job-{number}" for number in range(count)]
-    spreaded = spread(order, window, random.Random(seed))
-    assert sorted(spreaded) == sorted(order)
-    assert all(abs(spreaded.index(job) - place) < window for place, job in enumerate(order))
-    assert spread(order, window, random.Random(seed)) == spreaded
-
-
-def test_two_workers_spread_differently() -> None:
-    order = [f"job-{number}" for number in range(300)]
-    assert spread(order, 300, random.Random(1))[:5] != spread(order, 300, random.Random(2))[:5]

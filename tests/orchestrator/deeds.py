@@ -43,6 +43,12 @@ def hang_once(i: int) -> dict[str, int]:
     return {"i": i}
 
 
+def hold(i: int) -> None:
+    """Append, and wait for a file of one's own."""
+    append(i)
+    _wait_for((HERE / f"go-{i}").exists)
+
+
 def exit_with(code: int) -> None:
     print("on the way out")
     sys.exit(code)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,13 @@ import pytest
 
 from jobs import layout
 from jobs.claims import NOTHING, History, Names, Policy, Verdict
+from jobs.control import Command, Verb, add_command
 from jobs.queue import Claim, Claimed, Job, Skipped, Why
 from jobs.records import Claimer, End, EndRecord
 from jobs.store import carry_out
 from jobs.view import policy_of
-from orchestrator.picking import Board, Mine, Outlook
+from orchestrator.lanes import Shape
+from orchestrator.picking import Board, Mine, Outlook, Picked
 from tests.jobs.clock import Clock
 from tests.jobs.registers import EXPERIMENT, Root, me, spec
 
@@ -24,11 +25,23 @@ NOBODY = Mine(frozenset(), frozenset())
 
 @pytest.fixture
 def board(root: Root, clock: Clock) -> Board:
-    return Board(root.path, root.store, random.Random(0), clock)
+    return Board(root.path, root.store, clock)
 
 
 def outlook(board: Board, job: str = "a-1", mine: Mine = NOBODY) -> Outlook:
     return board.outlook(EXPERIMENT, job, mine)
+
+
+def order(board: Board, mine: Mine = NOBODY) -> list[tuple[str, str]]:
+    """All that a worker would claim, one after the other, if nothing of it ended."""
+    found: list[tuple[str, str]] = []
+    while batch := board.candidates(mine).jobs:
+        found.append(batch[0])
+        experiment, job = batch[0]
+        board.turn = experiment
+        view = board.views[experiment]
+        view.note(job, Names(claims=frozenset({view.names.get(job, NOTHING).top + 1})))
+    return found
 
 
 def try_claim(root: Root, board: Board, who: Claimer, job: str = "a-1", **more: Any) -> Claimed | Skipped:
@@ -82,7 +95,7 @@ def test_a_done_job_is_never_to_be_run(root: Root, board: Board, is_marked: bool
     assert outcome.verdict is Verdict.DONE
     assert outlook(board) is Outlook.NEVER
     assert not board.is_worth_staying(NOBODY)
-    assert board.candidates(NOBODY) == []
+    assert board.candidates(NOBODY).jobs == []
 
 
 @pytest.mark.parametrize("kinds", [[End.NAN], [End.CANCELLED], [End.FAILED] * 3, [End.EVICTED] * 5])
@@ -108,10 +121,12 @@ def test_a_requeue_makes_a_final_job_ready_again(root: Root, board: Board) -> No
 
 
 def test_what_this_worker_can_never_run_is_left_alone(root: Root, board: Board) -> None:
-    root.plan("a-1", "b-2")
+    root.plan(spec("a-1", gpus=8), "b-2")
     board.refresh()
-    board.unfit[EXPERIMENT, "a-1"] = "needs 8 GPUs"
+    board.ruled_out[Shape("call", 1, 8)] = "they need 8 GPUs at once"
     assert [outlook(board, job) for job in ("a-1", "b-2")] == [Outlook.NEVER, Outlook.READY]
+    assert board.could_not_run() == [{"experiment": EXPERIMENT, "reason": "they need 8 GPUs at once", "jobs": 1}]
+    assert board.left_undone() == [f"1 job of {EXPERIMENT} could not run here: they need 8 GPUs at once"]
 
 
 def test_the_same_job_in_two_experiments_is_two_jobs(root: Root, board: Board) -> None:
@@ -121,7 +136,7 @@ def test_the_same_job_in_two_experiments_is_two_jobs(root: Root, board: Board) -
     root.attempts("a-1", root.session(), End.DONE)
     root.mark("a-1", 1)
     board.refresh()
-    assert board.candidates(NOBODY) == [("other", "a-1")]
+    assert board.candidates(NOBODY).jobs == [("other", "a-1")]
 
 
 # --- jobs that need others ------------------------------------------------------------------------------------------
@@ -140,7 +155,7 @@ def chain_outlook(board: Board) -> list[Outlook]:
 
 def test_a_job_waits_for_what_it_needs(chain: Root, board: Board) -> None:
     assert chain_outlook(board) == [Outlook.READY, Outlook.LATER, Outlook.LATER]
-    assert board.candidates(NOBODY) == [(EXPERIMENT, "a-1")]
+    assert board.candidates(NOBODY).jobs == [(EXPERIMENT, "a-1")]
     chain.attempts("a-1", chain.session(), End.DONE)
     chain.mark("a-1", 1)
     assert chain_outlook(board) == [Outlook.NEVER, Outlook.READY, Outlook.LATER]
@@ -175,6 +190,59 @@ def test_a_need_that_was_requeued_is_waited_for(chain: Root, board: Board) -> No
     assert chain_outlook(board)[:2] == [Outlook.READY, Outlook.LATER]
 
 
+# --- what people ask of all workers ---------------------------------------------------------------------------------
+
+
+def ask(root: Root, verb: Verb, *jobs: str, priority: int | None = None) -> None:
+    add_command(root.store, Command(verb, EXPERIMENT, frozenset(jobs) or None, priority))
+
+
+def test_what_is_held_is_not_claimed_and_keeps_nobody_until_it_is_released(root: Root, board: Board) -> None:
+    root.plan("a-1", "b-2")
+    board.refresh()
+    ask(root, Verb.HOLD)
+    assert board.refresh()
+    assert order(board) == []
+    assert not board.is_worth_staying(NOBODY)
+    assert board.left_undone() == [f"2 jobs of {EXPERIMENT} are held: orch release {EXPERIMENT}"]
+    ask(root, Verb.RELEASE, "b-2")
+    root.plan("c-3")
+    assert board.refresh()
+    assert order(board) == [(EXPERIMENT, "b-2")]
+    assert board.left_undone() == [f"2 jobs of {EXPERIMENT} are held: orch release {EXPERIMENT}"]
+
+
+def test_what_needs_a_held_job_waits_only_while_that_runs(chain: Root, board: Board) -> None:
+    who = chain.session()
+    ask(chain, Verb.HOLD, "a-1")
+    assert chain_outlook(board) == [Outlook.NEVER] * 3
+    chain.claim("a-1", 1, who)
+    assert chain_outlook(board) == [Outlook.NEVER, Outlook.LATER, Outlook.LATER]
+    board.ended.add(who.sid)
+    assert chain_outlook(board) == [Outlook.NEVER] * 3
+    ask(chain, Verb.RELEASE, "a-1")
+    assert chain_outlook(board) == [Outlook.READY, Outlook.LATER, Outlook.LATER]
+
+
+def test_a_priority_asked_for_goes_before_that_of_the_plan(root: Root, board: Board) -> None:
+    root.plan("a-1", spec("b-2", priority=3), "c-3")
+    board.refresh()
+    ask(root, Verb.PRIORITY, "c-3", priority=5)
+    assert board.refresh()
+    assert [job for _, job in order(board)] == ["c-3", "b-2", "a-1"]
+
+
+def test_a_plan_that_cannot_be_read_is_left_alone_and_told(root: Root, board: Board) -> None:
+    root.plan("a-1")
+    root.write(layout.plan_file(EXPERIMENT, 2), b'b-2\t{"schema":2}\n')
+    assert board.refresh()
+    assert not board.is_worth_staying(NOBODY)
+    assert order(board) == []
+    (told,) = board.problems()
+    assert told.startswith(f"{EXPERIMENT}/plan/000002.jsonl: a plan of schema 2, and this orch reads 1; ")
+    assert board.left_undone() == [told]
+
+
 # --- in which order -------------------------------------------------------------------------------------------------
 
 
@@ -187,22 +255,51 @@ def test_priority_first_then_what_was_left_then_the_plan(root: Root, board: Boar
     board.refresh()
     board.ended.add(who.sid)
     board.views[EXPERIMENT].keep_end("left-1", 1, EndRecord(End.EVICTED, {}))
-    order = [job for _, job in board.candidates(NOBODY)]
-    assert order[0] == "urgent-1"
-    assert set(order[1:3]) == {"left-1", "open-1"}
-    assert set(order[3:-1]) == set(plain)
-    assert order[-1] == "late-1"
+    found = [job for _, job in order(board)]
+    assert (found[0], found[-1]) == ("urgent-1", "late-1")
+    assert sorted(found[1:3]) == ["left-1", "open-1"]
+    assert sorted(found[3:-1]) == plain
 
 
-def test_workers_with_other_luck_start_elsewhere(root: Root) -> None:
+def picked(root: Root, who: Claimer) -> Picked:
+    board = Board(root.path, root.store)
+    board.refresh()
+    board.look_for_peers()
+    return board.candidates(Mine(frozenset({who.sid}), frozenset(), who.sid))
+
+
+def test_workers_that_see_each_other_begin_with_other_jobs(root: Root) -> None:
     root.plan(*(f"job-{number:03d}" for number in range(200)))
-    orders = []
-    for seed in range(2):
-        board = Board(root.path, root.store, random.Random(seed))
-        board.refresh()
-        orders.append(board.candidates(NOBODY))
-    assert sorted(orders[0]) == sorted(orders[1])
-    assert orders[0][:3] != orders[1][:3]
+    workers = [root.session() for _ in range(4)]
+    shares = [picked(root, who) for who in workers]
+    assert sorted(job for share in shares for job in share.jobs) == [(EXPERIMENT, f"job-{n:03d}") for n in range(200)]
+    assert all(share.is_own and len(share.jobs) > 20 for share in shares)
+
+
+def test_what_a_worker_has_no_share_of_it_takes_after_the_others(root: Root) -> None:
+    jobs = [f"job-{number:03d}" for number in range(20)]
+    root.plan(*jobs)
+    first, second, gone = root.session(), root.session(), root.session(is_beating=False)
+    for _, job in picked(root, first).jobs:
+        root.claim(job, 1, gone)
+    share = picked(root, first)
+    assert not share.is_own
+    assert set(share.jobs) < set(picked(root, second).jobs)
+    root.end_session(second)
+    assert set(picked(root, first).jobs) == {(EXPERIMENT, job) for job in jobs} - {
+        (EXPERIMENT, job) for job in jobs if (root.path / layout.claim(EXPERIMENT, job, 1)).exists()
+    }
+
+
+def test_experiments_of_one_priority_take_turns(root: Root, board: Board) -> None:
+    others = [Root(root.path, name, root.count) for name in ("abc", "xyz")]
+    for one in (root, *others):
+        one.plan(*(f"job-{number}" for number in range(5)))
+    others[1].plan(spec("first", priority=1))
+    board.refresh()
+    names = [name for name, _ in order(board)]
+    assert names[0] == "xyz"
+    assert names[1:] == ["abc", EXPERIMENT, "xyz"] * 5
 
 
 # --- what a claim that came to nothing teaches ----------------------------------------------------------------------
@@ -222,7 +319,7 @@ def test_a_failed_job_is_left_alone_until_its_back_off_is_over(root: Root, board
         assert outlook(board) is Outlook.LATER
         assert isinstance(try_claim(root, board, mine), Skipped)
         clock.now += 1
-        assert board.candidates(NOBODY) == [(EXPERIMENT, "a-1")]
+        assert board.candidates(NOBODY).jobs == [(EXPERIMENT, "a-1")]
     assert try_claim(root, board, mine) == Claimed(Job(EXPERIMENT, "a-1"), 3, resume_above=0)
 
 
@@ -253,7 +350,7 @@ def test_a_claim_of_unknown_outcome_is_not_taken_for_one(root: Root, board: Boar
     root.plan("a-1")
     board.refresh()
     board.learn(Skipped(Job(EXPERIMENT, "a-1"), Why.UNKNOWN, 1))
-    assert board.views[EXPERIMENT].names["a-1"] == NOTHING
+    assert board.views[EXPERIMENT].names == {}
     tried = {(EXPERIMENT, "a-1", 1)}
     outcome = try_claim(root, board, root.session(), tried=tried)
     assert isinstance(outcome, Skipped)
@@ -307,6 +404,27 @@ def test_the_budget_of_the_plan_decides(root: Root, board: Board) -> None:
     assert outlook(board) is Outlook.NEVER
 
 
+def test_jobs_without_room_do_not_stand_before_others(root: Root, board: Board) -> None:
+    root.plan(*(spec(f"wide-{number}", gpus=2, priority=1) for number in range(400)), "a-1")
+    board.refresh()
+    wide = board.shape(EXPERIMENT, "wide-0")
+    assert board.candidates(NOBODY).jobs[0][1].startswith("wide-")
+    assert board.candidates(NOBODY, {wide}).jobs == [(EXPERIMENT, "a-1")]
+
+
+def test_an_ended_session_is_seen_among_its_peers_and_its_jobs_go_first(root: Root, board: Board) -> None:
+    root.plan(*(f"job-{number}" for number in range(9)))
+    who = root.session()
+    root.claim("job-7", 1, who)
+    board.refresh()
+    root.end_session(who)
+    assert board.candidates(NOBODY).jobs[0] != (EXPERIMENT, "job-7")
+    board.look_for_peers()
+    assert board.candidates(NOBODY).jobs == [(EXPERIMENT, "job-7")]
+    assert board.open_claims() == {}
+    assert not (root.path / layout.lease(who.sid)).exists()
+
+
 # --- the root -------------------------------------------------------------------------------------------------------
 
 
@@ -317,12 +435,12 @@ def test_a_root_that_cannot_be_listed_for_a_moment_changes_nothing(root: Root, b
     tmp_path.rename(away)
     tmp_path.touch()
     assert not board.refresh()
-    assert board.candidates(NOBODY) == [(EXPERIMENT, "a-1")]
+    assert board.candidates(NOBODY).jobs == [(EXPERIMENT, "a-1")]
     tmp_path.unlink()
     away.rename(tmp_path)
     root.plan("b-2")
     assert board.refresh()
-    assert sorted(board.candidates(NOBODY)) == [(EXPERIMENT, "a-1"), (EXPERIMENT, "b-2")]
+    assert sorted(order(board)) == [(EXPERIMENT, "a-1"), (EXPERIMENT, "b-2")]
 
 
 def test_an_experiment_that_is_given_up_keeps_no_worker(root: Root, board: Board) -> None:
@@ -330,7 +448,7 @@ def test_an_experiment_that_is_given_up_keeps_no_worker(root: Root, board: Board
     board.refresh()
     board.stopped.add(EXPERIMENT)
     assert not board.is_worth_staying(NOBODY)
-    assert board.candidates(NOBODY) == []
+    assert board.candidates(NOBODY).jobs == []
 
 
 def test_the_claims_of_a_session_are_told_by_their_inode_and_opened_once(
@@ -351,7 +469,7 @@ def test_the_claims_of_a_session_are_told_by_their_inode_and_opened_once(
 
     monkeypatch.setattr(os, "open", count)
     board.refresh()
-    assert {key[1]: owner.sid for key, owner in board.holders.items()} == {
+    assert {key[1]: owner.sid for key, owner in board.holders.who.items()} == {
         "a-1": who.sid,
         "b-1": who.sid,
         "c-1": other.sid,

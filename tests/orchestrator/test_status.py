@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -92,7 +93,9 @@ def test_the_status_of_a_worker_at_work_and_after_it_was_killed(scene: Scene) ->
     worker.wait()
     _, work = document(scene)["experiments"]
     assert (work["jobs"]["running"], work["jobs"]["silent"]) == (0, 1)
-    assert "silent for" in scene.orch("status")[0]
+    (told,) = work["workers"]
+    assert told["is_gone"]
+    assert re.search(r"silent for [0-9]+ s \(its process is gone\)", scene.orch("status")[0])
 
 
 def _with_jobs(scene: Scene) -> list[dict[str, Any]] | None:
@@ -158,6 +161,17 @@ def test_what_stopped_a_worker_and_what_it_could_not_run_is_told_after_it_has_le
     assert "(it has left) stopped claiming these: RuntimeError: no luck\n    mend the cause, then: orch worker" in said
     assert "(it has left) could not run 2 jobs: they need 1 GPUs at once" in said
     assert "waiting: 3 after a failure (again within 30 s), 1 not tried yet" in said
+
+
+def test_what_a_worker_that_has_left_complained_of_is_not_told_once_it_was_mended(scene: Scene) -> None:
+    scene.plan("broken", grid(kind="call", target="deeds:fail", params={"text": "no luck"}, params__i=list(range(4))))
+    scene.orch(*WORKER, "--slots", "1", expect=1)
+    failed = [job for job, kinds in scene.kinds("broken").items() if kinds]
+    assert len(only(scene.root)["left_undone"]) == 1
+    for job in failed:
+        write(scene.root / layout.void("broken", job, 1), encode_void(fresh=False))
+    assert counted(scene.root) == {"waiting": 4}
+    assert only(scene.root)["left_undone"] == []
 
 
 def test_silent_sessions_are_told_with_what_they_hold(scene: Scene) -> None:

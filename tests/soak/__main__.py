@@ -19,6 +19,7 @@ from orchestrator.faults.findings import Breach
 from orchestrator.faults.ground import HereGround
 from orchestrator.faults.toll import Toll, render
 from tests.soak.phases import PHASES, Phase
+from tests.soak.status_loop import StatusLoop
 
 _DRAIN_SHARE = 0.3  # of a phase's time, left for what remains when the faults are over
 
@@ -76,6 +77,7 @@ def _run(phase: Phase, folder: Path, seed: int, seconds: float, skipped: dict[st
         seed=seed,
         seconds=seconds * (1 - _DRAIN_SHARE),
         places=phase.own_places(),
+        witnesses=(StatusLoop(),),
         say=click.echo,
     )
     return Engine(trial).run()
@@ -98,6 +100,9 @@ def _verdict(tolls: list[Toll], skipped: dict[str, str]) -> Iterator[str]:
     for toll in tolls:
         by_kind.update({name: sum(counts.values()) for name, counts in toll.faults.items()})
     yield "faults: " + (", ".join(f"{count} {name}" for name, count in by_kind.items()) or "none")
+    looks = sum(sum(counts.values()) for toll in tolls for counts in toll.looks.values())
+    broken = sum(len(seen) for toll in tolls for seen in toll.seen.values())
+    yield f"looks at status meanwhile: {looks}, {broken} of them broken"
     longest = max((leases for toll in tolls for leases in toll.longest().values()), default=0.0)
     violations = sum(1 for toll in tolls for _ in toll.violations())
     verdict = "every promise was kept" if tolls and not violations else f"{violations} VIOLATIONS"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from orchestrator.faults.engine import Engine, Trial
 from orchestrator.faults.ground import HereGround
 from orchestrator.faults.places import Launch, Local, Place
-from orchestrator.faults.plugins import Fault, Kill, Scene
+from orchestrator.faults.plugins import Fault, Kill, Scene, Witness
 from orchestrator.faults.toll import Toll, render
 
 LASTING = 'sleep 100 & exec "$@"'  # leaves a process behind that nobody ends
@@ -26,10 +27,12 @@ def run(tmp_path: Path) -> Run:
         places: Sequence[Place] = (Local(),),
         seconds: float = 30.0,
         burial_seconds: float = 10.0,
+        witnesses: Sequence[Witness] = (),
     ) -> Toll:
         trial = Trial(
             "a trial", tmp_path, HereGround(tmp_path / "root"), faults, seed=1, seconds=seconds, places=places,
             workers=2, lease_seconds=2.0, jobs=12, batch=0, burial_seconds=burial_seconds, say=lambda _: None,
+            witnesses=witnesses,
         )  # fmt: skip
         return Engine(trial).run()
 
@@ -65,6 +68,30 @@ class Counting(Fault):
 
     def strike(self, _scene: Scene) -> None:
         self.counts["turns"] += 1
+
+
+class Remote(Counting):
+    """The second worker reaches the root another way."""
+
+    def prepare(self, launch: Launch) -> Launch:
+        return replace(launch, root=launch.root.with_name("way")) if launch.slot == 1 else launch
+
+    def set_up(self, scene: Scene) -> None:
+        scene.root.with_name("way").symlink_to(scene.root)
+
+
+class Onlooker(Witness):
+    """Notes what it is asked to look at, and sees something wrong at the end."""
+
+    name = "an onlooker"
+    roots: Sequence[Path] = ()
+
+    def begin(self, roots: list[Path]) -> None:
+        self.roots = roots
+
+    def end(self) -> None:
+        self.counts["looks"] = 1
+        self.broken = ["a job in two states"]
 
 
 class Misled(Counting):
@@ -118,3 +145,12 @@ def test_a_process_that_outlives_its_worker_is_found_and_ended(run: Run) -> None
     toll = run([fault(Littered, 0.1)], seconds=1.0, burial_seconds=2.0)
     assert toll.left_behind == ["of worker 0: sleep 100"]
     assert not toll.is_clean
+
+
+def test_a_witness_sees_the_root_from_every_side_and_what_it_saw_is_a_violation(run: Run, tmp_path: Path) -> None:
+    onlooker = Onlooker()
+    toll = run([fault(Remote)], witnesses=[onlooker])
+    assert onlooker.roots == [tmp_path / "root", tmp_path / "way"]
+    assert list(toll.violations()) == ["1 broken looks at an onlooker: a job in two states"]
+    assert "  looks at an onlooker: 1 looks; 1 broken" in list(render(toll))
+    assert toll.as_json()["broken_looks"] == {"an onlooker": 1}
