@@ -70,10 +70,10 @@ def read_standings(root: str, experiment: str, jobs: Iterable[str]) -> Standings
     lister = _Lister(root, experiment, Standings(dict.fromkeys(jobs, 0)))
     marked = lister.shards(layout.DONE)
     for shard in lister.shards(layout.LOG):
-        lister.take_in(shard, lister.marks(shard) if shard in marked else {})
+        lister.take_in(shard, is_marked=shard in marked)
         marked.discard(shard)
     for shard in marked:
-        lister.take_in(shard, lister.marks(shard), is_tried=False)
+        lister.take_in(shard, is_tried=False)
     return lister.standings
 
 
@@ -102,51 +102,52 @@ class _Lister:
             self._note_stranger(folder)
             return []
 
-    def marks(self, shard: str) -> dict[str, int]:
-        """Codes of the jobs that are marked as done."""
-        folder = f"{self.experiment}/{layout.DONE}/{shard}"
-        marks: dict[str, int] = {}
-        for name in self._names(folder):
+    def take_in(self, shard: str, *, is_marked: bool = True, is_tried: bool = True) -> None:
+        """List a shard of `done/` and of `log/`, where there are such, and keep what they tell of planned jobs."""
+        done, log = (f"{self.experiment}/{part}/{shard}" for part in (layout.DONE, layout.LOG))
+        marks = self._names(done) if is_marked else []
+        names = set(self._names(log)) if is_tried else set()
+        # A job whose marker and end are there has nothing more to tell by its claim and its end: most jobs of a plan
+        # that has got far, so they are taken out at once.
+        sure = [mark for mark in marks if f"{mark}.end" in names]
+        names.difference_update(sure, [f"{mark}.end" for mark in sure])
+        self._keep(names, log)
+        self._keep_marks(sure, done)
+        if len(sure) < len(marks):
+            self._note_late(set(marks).difference(sure), done)
+
+    def _keep(self, names: Iterable[str], folder: str) -> None:
+        codes, voids, known = self.standings.codes, self.standings.voids, _CODES.get
+        for name in names:
+            job, _, rest = name.partition(".")
+            code, before = known(rest) or _parse(name), codes.get(job)
+            if code is None or (before is None and not layout.is_job_id(job)):
+                self._note_stranger(f"{folder}/{name}")
+            elif before is not None:
+                if code > before:
+                    codes[job] = code
+                if code % KINDS == VOID:
+                    voids[job] = max(code // KINDS, voids.get(job, 0))
+
+    def _keep_marks(self, names: Iterable[str], folder: str) -> None:
+        codes = self.standings.codes
+        for name in names:
             job, _, rest = name.partition(".")
             code = _CODES.get(rest) or _parse(name)
             if code is None or code % KINDS != CLAIMED:
                 self._note_stranger(f"{folder}/{name}")
-            elif code >= marks.get(job, 0):
-                marks[job] = code + MARKED
-        return marks
+            elif codes.get(job, code + MARKED) < code + MARKED:
+                codes[job] = code + MARKED
 
-    def take_in(self, shard: str, marks: dict[str, int], *, is_tried: bool = True) -> None:
-        """List a shard of `log/`, if there `is_tried` one, and keep what it tells of planned jobs."""
-        tops = self._tops(shard) if is_tried else {}
-        codes, late, marked = self.standings.codes, self.standings.late, marks.get
-        for job, code in tops.items():
-            if job in codes:
-                mark = marked(job, 0)
-                codes[job] = mark if mark == code + 1 else code
-                if mark > code + 1:
-                    late[job] = mark // KINDS
-            elif not layout.is_job_id(job):
-                self._note_stranger(f"{self.experiment}/{layout.LOG}/{shard}/{job}")
-        for job in marks.keys() - tops.keys():
-            if job in codes:
-                late[job] = marks[job] // KINDS
-
-    def _tops(self, shard: str) -> dict[str, int]:
-        folder = f"{self.experiment}/{layout.LOG}/{shard}"
-        tops: dict[str, int] = {}
-        known, before = _CODES.get, tops.get
-        for name in self._names(folder):
-            job, _, rest = name.partition(".")
-            code = known(rest) or _parse(name)
-            if code is None:
+    def _note_late(self, names: Iterable[str], folder: str) -> None:
+        codes, late = self.standings.codes, self.standings.late
+        for name in names:
+            job = name.partition(".")[0]
+            code = _parse(name)
+            if code is None or code % KINDS != CLAIMED:
                 self._note_stranger(f"{folder}/{name}")
-                continue
-            if code > before(job, 0):
-                tops[job] = code
-            if code % KINDS == VOID:
-                voids = self.standings.voids
-                voids[job] = max(code // KINDS, voids.get(job, 0))
-        return tops
+            elif job in codes and code + MARKED > codes[job]:
+                late[job] = max(code // KINDS, late.get(job, 0))
 
 
 def _parse(name: str) -> int | None:

@@ -25,6 +25,7 @@ class _Shard:
     mtime_ns: int = -1
     first_seen: float = 0.0
     is_settled: bool = False
+    awaits_markers: bool = False
     logged: set[str] = field(default_factory=set)
     marked: set[str] = field(default_factory=set)
 
@@ -55,6 +56,8 @@ class ExperimentView:
     changed: set[str] = field(default_factory=set)
     _shards: dict[str, _Shard] = field(default_factory=dict)
     _shared: dict[Names, Names] = field(default_factory=dict)
+    _tops: dict[int, tuple[int, int]] = field(default_factory=dict)  # of what is shared, by identity
+    _meaning: dict[tuple[str, ...], Names] = field(default_factory=dict)
 
     def refresh(self) -> bool:
         """List what may have changed; whether anything did. A plan that cannot be read is left alone altogether."""
@@ -84,11 +87,28 @@ class ExperimentView:
         new = set(listing).difference(state.logged)
         state.logged |= new
         changed = self._take_in(new)
-        return self._list_markers(shard, state) or changed
+        has_ends = any(name.endswith(".end") for name in new)
+        if has_ends or state.awaits_markers:
+            changed |= self._list_markers(shard, state)
+        state.awaits_markers = has_ends  # they come after the ends
+        return changed
 
     def _take_in(self, new: Iterable[str]) -> bool:
-        grouped = group_names(map(layout.parse_register, new))
-        return sum(self.note(job, seen) for job, seen in grouped.items()) > 0
+        """Names that were not there before; whether they tell anything. No text is parsed twice."""
+        found: dict[str, tuple[str, ...]] = {}
+        for name in new:
+            job, _, rest = name.partition(".")
+            found[job] = (*found.get(job, ()), rest)
+        return sum(self._note_names(job, rests) for job, rests in found.items()) > 0
+
+    def _note_names(self, job: str, rests: tuple[str, ...]) -> bool:
+        if job not in self.plan.lines and not layout.is_job_id(job):
+            return False
+        seen = self._meaning.get(rests)
+        if seen is None:
+            registers = (layout.parse_register(f"job.{rest}") for rest in rests)
+            seen = self._meaning[rests] = group_names(registers).get("job", NOTHING)
+        return self.note(job, seen)
 
     def _list_markers(self, shard: str, state: _Shard) -> bool:
         """After `log/`: a marker is there only once its end is."""
@@ -100,11 +120,15 @@ class ExperimentView:
 
     def has_marker(self, job: str) -> bool:
         """Whether the job's top attempt is marked done, and not void."""
-        top = self.done.get(job)
-        if top is None:
+        marked = self.done.get(job)
+        if marked is None:
             return False
         names = self.names.get(job, NOTHING)
-        return top >= names.top and top not in names.voids
+        return marked >= self._tops.get(id(names), (0, 0))[0] and marked not in names.voids
+
+    def open_attempt(self, job: str) -> int:
+        """The job's top claim, where no end of it is known; 0: none."""
+        return self._tops.get(id(self.names.get(job)), (0, 0))[1]
 
     def add_marker(self, job: str, attempt: int) -> bool:
         """Attempt `attempt` is marked done; whether that is news."""
@@ -117,12 +141,20 @@ class ExperimentView:
     def note(self, job: str, seen: Names) -> bool:
         """Remember what was listed, or what this worker put or read itself; whether that is news."""
         before = self.names.get(job, NOTHING)
-        merged = before.merged(seen)
+        merged = seen if before is NOTHING else before.merged(seen)
         if merged == before:
             return False
-        self.names[job] = self._shared.setdefault(merged, merged)  # most jobs have the same few
+        self.names[job] = self._share(merged)
         self.changed.add(job)
         return True
+
+    def _share(self, names: Names) -> Names:
+        """Most jobs have the same few, so these are kept, and looked through, once."""
+        shared = self._shared.setdefault(names, names)
+        if shared is names:
+            top = names.top_claim
+            self._tops[id(names)] = names.top, 0 if top in names.ends else top
+        return shared
 
     def keep_end(self, job: str, attempt: int, record: EndRecord) -> None:
         """Ends are written once, so one that was read stays true."""

@@ -122,9 +122,11 @@ class Feeder:
         if self.is_leaving or not self.place.is_fair or not self._may_claim:
             return False
         unread = self.place.weather.unread
+        was_full, self._gives_way = bool(self.full), False
         self.full.clear()
-        self._gives_way = False
-        if not self._refresh_queue():
+        if was_full and not self.timetable.is_due("refresh", self.poll):
+            self._pick()  # nothing is new but, perhaps, the room
+        elif not self._refresh_queue():
             return False
         started = self._claim_from_queue()
         is_idle = not (started or self.queue or self.full or self._gives_way or self._is_busy)
@@ -205,7 +207,8 @@ class Feeder:
             if self.timetable.is_due("glance", GLANCE_SECONDS):
                 break  # the loop has other duties too
         if self.full:
-            self.queue.clear()  # there may be room the next time
+            self.queue.clear()
+            self.pause = min(2 * self.pause, GLANCE_SECONDS)  # until there is room, which is told, or seen now and then
         return started
 
     def _try_job(self, experiment: str, job: str) -> Tried:

@@ -138,9 +138,7 @@ class Ledger:
             self.view.changed.update(self._needed_by[job])
 
     def _note_open(self, job: str) -> None:
-        names = self.view.names.get(job, NOTHING)
-        top, before = names.top_claim, self.open.get(job, 0)
-        attempt = 0 if top in names.ends else top
+        attempt, before = self.view.open_attempt(job), self.open.get(job, 0)
         if attempt == before:
             return
         if before:
