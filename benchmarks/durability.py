@@ -39,7 +39,7 @@ from jobs.queue import Claim, Claimed, Job, Me, Publish, Published
 from jobs.records import End, EndRecord
 from jobs.sessions import Tickets, tickets
 from jobs.store import Finished, FolderStore, Make, Operation, Reply, Request, Sync, carry_out
-from orchestrator.runner import collect
+from orchestrator.leavings import collect
 
 ORCH: Final = str(Path(sys.executable).with_name("orch"))
 EXPERIMENT: Final = "bench"

@@ -128,14 +128,9 @@ def plan_numbers(store: FolderStore, experiment: str) -> list[int]:
 def _list_plan(store: FolderStore, experiment: str) -> tuple[list[int], list[str]]:
     """Numbers of the plan files, in order, and names that are none."""
     names = store.answer(List(f"{experiment}/{layout.PLAN}"))
-    numbers: list[int] = []
-    strangers: list[str] = []
-    for name in names if isinstance(names, tuple) else ():
-        if match := _PLAN_FILE.fullmatch(name):
-            numbers.append(int(match[1]))
-        else:
-            strangers.append(name)
-    return sorted(numbers), strangers
+    found = {name: _PLAN_FILE.fullmatch(name) for name in (names if isinstance(names, tuple) else ())}
+    numbers = sorted(int(match[1]) for match in found.values() if match)
+    return numbers, [name for name, match in found.items() if not match]
 
 
 def read_plan_index(store: FolderStore, experiment: str, index: PlanIndex) -> bool:

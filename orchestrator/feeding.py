@@ -124,8 +124,10 @@ class Feeder:
         unread = self.place.weather.unread
         was_full, self._gives_way = bool(self.full), False
         self.full.clear()
-        if was_full and not self.timetable.is_due("refresh", self.poll):
-            self._pick()  # nothing is new but, perhaps, the room
+        if was_full:  # nothing may be new but the room
+            if self.timetable.is_due("refresh", self.poll):
+                self.refresh()
+            self._pick()
         elif not self._refresh_queue():
             return False
         started = self._claim_from_queue()
@@ -167,16 +169,16 @@ class Feeder:
         self._picked_at = time.monotonic()
         return picked
 
-    def _pick_more(self) -> None:
+    def _pick_more(self, *, has_lost: bool = False) -> None:
         """What was picked is used up, or no longer true: pick again.
 
         Where that was quick, one's own share is taken from more jobs. Others' jobs are tried only after a look at the
-        folder: their owners are at work on them.
+        folder: their owners are at work on them. So are others at the rest of one's own, where they took one of it.
         """
         board = self.place.board
         is_quick = time.monotonic() - self._picked_at < GLANCE_SECONDS
         board.look_for_peers()
-        if board.is_stale:
+        if board.is_stale or (has_lost and not board.is_new):
             self.refresh()
         picked = self._pick()
         while not picked.is_own and is_quick and board.widen():
@@ -203,7 +205,7 @@ class Feeder:
                 self._gives_way = True  # the others are there themselves: no use in running against them
                 self.queue.clear()
             elif outcome is Tried.LOST or not self.queue:
-                self._pick_more()
+                self._pick_more(has_lost=outcome is Tried.LOST)
             if self.timetable.is_due("glance", GLANCE_SECONDS):
                 break  # the loop has other duties too
         if self.full:

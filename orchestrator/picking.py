@@ -17,17 +17,18 @@ from jobs.control import ControlLog
 from jobs.plan import experiments
 from jobs.queue import Skipped, Why, lesson
 from jobs.records import Claimer
-from jobs.store import FolderStore, List, Unlink
+from jobs.store import FolderStore, Unlink
 from jobs.view import ExperimentView
+from orchestrator import undone
 from orchestrator.holders import Holders, Key
-from orchestrator.lanes import HELD, LIVE, READY, Lane, Level, Mark, Shape
+from orchestrator.lanes import LIVE, READY, Lane, Level, Mark, Shape
 from orchestrator.ledger import Knowledge, Ledger, history_of
+from orchestrator.peers import Peers
 from orchestrator.spreading import Crew, take_turns
 
 SPREAD_WINDOW: Final = 300
 _WIDEST_WINDOW: Final = 1 << 16
 _STALE_FACTOR: Final = 20.0  # a worker lists for at most a twentieth of its time
-_SHORTEST_LOOK_PAUSE: Final = 0.05
 
 
 class Outlook(Enum):
@@ -64,7 +65,6 @@ class Board:
         stopped: experiments that this worker no longer claims from.
         retry_at: monotonic seconds before which a job is left alone.
         ruled_out: shapes of jobs that this worker can never run, and why.
-        peers: the sessions that were open at the last look.
         window: how many of the next jobs are looked at when some are picked.
         turn: the experiment that was claimed from last: others of the same priority go before it.
     """
@@ -79,21 +79,16 @@ class Board:
     ruled_out: dict[Shape, str] = field(default_factory=dict)
     failed_seen: dict[tuple[str, str, int], float] = field(default_factory=dict)
     control: ControlLog = field(default_factory=ControlLog)
-    peers: frozenset[str] = frozenset()
     window: int = SPREAD_WINDOW
     turn: str = ""
     _ledgers: dict[str, Ledger] = field(default_factory=dict)
     _ended_noted: int = 0
     _refreshed: float = float("-inf")
     _cost: float = 0.0
-    _looked: float = float("-inf")
-    _look_pause: float = 0.0
 
     def __post_init__(self) -> None:
-        self.holders = Holders(self.store)
+        self.holders, self.peers = Holders(self.store), Peers(self.store, self.clock)
         self._known = Knowledge(self.holders, self.control, self.ended, self.retry_at, self.clock)
-
-    # --- looking ----------------------------------------------------------------------------------------------------
 
     def refresh(self) -> bool:
         """List again what may have changed; whether anything did."""
@@ -131,23 +126,15 @@ class Board:
         return self.clock() - self._refreshed < self._cost
 
     def look_for_peers(self) -> bool:
-        """See who else is there, and who is over, now and then: that is one listing. Whether that has changed."""
-        began = self.clock()
-        if began - self._looked < self._look_pause:
+        """See who else is there, and who is over, now and then; whether others are there than before."""
+        before = self.peers.open
+        if not self.peers.look():
             return False
-        names = self.store.answer(List(layout.SESSIONS))
-        self._looked = self.clock()
-        self._look_pause = max(_STALE_FACTOR * (self._looked - began), _SHORTEST_LOOK_PAUSE)
-        if not isinstance(names, tuple):
-            return False
-        ended = {name.removesuffix(".end") for name in names if name.endswith(".end")}
-        leases = {name.removesuffix(".lease") for name in names if name.endswith(".lease")}
-        before, self.peers = self.peers, frozenset(leases - ended)
-        for sid in ended & self.open_claims().keys():  # so its jobs are the next ones, whoever has missed it
+        for sid in self.peers.ended & self.open_claims().keys():  # so its jobs are the next, whoever has missed it
             self.ended.add(sid)
-            if sid in leases:
+            if sid in self.peers.leases:
                 self.store.answer(Unlink(layout.lease(sid)))  # should its holder be alive, this tells it
-        return self.peers != before
+        return self.peers.open != before
 
     def _settle(self) -> None:
         if len(self.ended) != self._ended_noted:
@@ -166,8 +153,6 @@ class Board:
     def history(self, experiment: str, job: str) -> History:
         """Everything that was read of a job's attempts."""
         return history_of(self.views[experiment], job)
-
-    # --- what to expect of a job ------------------------------------------------------------------------------------
 
     def outlook(self, experiment: str, job: str, mine: Mine) -> Outlook:
         """What to expect of a job. A claim of this worker's own that it does not run counts as left over."""
@@ -213,8 +198,6 @@ class Board:
         """What a job asks for."""
         return self._ledgers[experiment].where(job)[0].shape
 
-    # --- in which order ---------------------------------------------------------------------------------------------
-
     def candidates(self, mine: Mine, without: Collection[Shape] = ()) -> Picked:
         """The jobs to try next: some of those that go before all others.
 
@@ -234,7 +217,7 @@ class Board:
         for ledger, lane in lanes:
             by_experiment.setdefault(ledger.view.name, []).append(lane)
         names = sorted(by_experiment, key=lambda name: (name <= self.turn, name))
-        crew = Crew(mine.sid, self.peers - mine.sids - self.ended - {mine.sid})
+        crew = Crew(mine.sid, self.peers.open - mine.sids - self.ended - {mine.sid})
         shares = [crew.share(self._next(by_experiment[name], level)) for name in names]
         queues = [[(name, job) for job in share.jobs] for name, share in zip(names, shares, strict=True)]
         return Picked(list(take_turns(queues)), is_own=all(share.is_own for share in shares))
@@ -268,8 +251,6 @@ class Board:
         """A share outlasted the time between two looks: keep closer to the plan's order."""
         self.window = max(self.window // 2, SPREAD_WINDOW)
 
-    # --- learning ---------------------------------------------------------------------------------------------------
-
     def learn(self, skipped: Skipped) -> None:
         """Keep what a claim that came to nothing has read, and for how long to leave its job alone."""
         experiment, job = skipped.job.experiment, skipped.job.id
@@ -300,17 +281,10 @@ class Board:
         key = (experiment, job, max(history.ends, default=0))
         return self.failed_seen.setdefault(key, self.clock()) + backoff_seconds(history)
 
-    # --- for people -------------------------------------------------------------------------------------------------
-
     def could_not_run(self) -> list[dict[str, Any]]:
         """How many jobs of which experiment this worker has to leave to others, and why."""
         self._settle()
-        counts: dict[tuple[str, str], int] = {}
-        for name, ledger in self._ledgers.items():
-            for lane in ledger.lanes.values():
-                if (reason := self.ruled_out.get(lane.shape)) and (number := lane.count(*LIVE)):
-                    counts[name, reason] = counts.get((name, reason), 0) + number
-        return [{"experiment": name, "reason": reason, "jobs": n} for (name, reason), n in sorted(counts.items())]
+        return undone.could_not_run(self._ledgers.values(), self.ruled_out)
 
     def problems(self) -> list[str]:
         """What cannot be read of plans and commands, and what to do about it."""
@@ -320,15 +294,5 @@ class Board:
 
     def left_undone(self) -> list[str]:
         """What this worker leaves to others, or to a person: a line each."""
-        lines = [
-            f"{_jobs(left['jobs'])} of {left['experiment']} could not run here: {left['reason']}"
-            for left in self.could_not_run()
-        ]
-        for name, ledger in self._ledgers.items():
-            if number := sum(lane.count(*HELD) for lane in ledger.lanes.values()):
-                lines.append(f"{_jobs(number)} of {name} {'is' if number == 1 else 'are'} held: orch release {name}")
-        return lines + self.problems()
-
-
-def _jobs(number: int) -> str:
-    return f"{number} job" + "s" * (number > 1)
+        self._settle()
+        return undone.lines(self._ledgers.values(), self.ruled_out) + self.problems()
