@@ -17,7 +17,7 @@ from typing import Final
 
 from jobs import layout
 from jobs.errors import HostUnfitError, InputError
-from jobs.fitness import unfit
+from jobs.fitness import sync_folder, unfit
 from jobs.spec import JobSpec, parse_plan_line, plan_line
 from jobs.store import Failed, FolderStore, List, Put, Read, Sync, Won
 
@@ -232,6 +232,7 @@ def add_to_plan(root: Path, experiment: str, jobs: Callable[[], Iterator[JobSpec
             change = _write_change(root / temp if not dry_run else None, index, jobs())
             if dry_run or not (change.new or change.updated):
                 return change
+            _make_shards(root / experiment, root / temp)
             won = store.answer(Put(temp, layout.plan_file(experiment, index.files + 1)))
             if won is Won.MINE:
                 _settle(store, experiment)
@@ -244,6 +245,18 @@ def add_to_plan(root: Path, experiment: str, jobs: Callable[[], Iterator[JobSpec
             with contextlib.suppress(OSError):
                 (root / temp).unlink()
     raise HostUnfitError(f"the plan of {experiment} could not be written", "try again; is the folder reachable?")
+
+
+def _make_shards(folder: Path, plan: Path) -> None:
+    """The shards that new jobs need, with one sync for all: else the first job of each would pay for its own."""
+    with plan.open(encoding="utf-8") as lines:
+        shards = {layout.shard(line.partition("\t")[0]) for line in lines}
+    for kind in (layout.LOG, layout.DONE):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        for shard in shards:
+            (folder / kind / shard).mkdir(exist_ok=True)
+        sync_folder(str(folder / kind))
+    sync_folder(str(folder))
 
 
 def _settle(store: FolderStore, experiment: str) -> None:

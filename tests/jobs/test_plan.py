@@ -40,6 +40,14 @@ def test_what_is_new_is_added_in_the_order_of_the_grid(tmp_path: Path) -> None:
     assert [index.spec(job) for job in IDS] == [spec(job) for job in IDS]
 
 
+def test_the_shards_of_what_is_planned_are_there_before_the_first_job_runs(tmp_path: Path) -> None:
+    add(tmp_path, *IDS)
+    add(tmp_path, "d-4")
+    for kind in (layout.LOG, layout.DONE):
+        shards = {path.name for path in (tmp_path / EXPERIMENT / kind).iterdir()}
+        assert shards == {layout.shard(job) for job in (*IDS, "d-4")}
+
+
 def test_planning_twice_plans_nothing_new_and_writes_nothing(tmp_path: Path) -> None:
     add(tmp_path, *IDS)
     before = Root(tmp_path).tree()
