@@ -69,12 +69,12 @@ def test_every_promise_holds_over_long_histories(seed: int) -> None:
 def test_the_worlds_come_to_all_that_the_promises_speak_of() -> None:
     """Promises over worlds in which nothing happens would hold too."""
     source = random.Random(0)
-    worlds = [play(source.randbytes(600)) for _ in range(150)]
+    worlds = [play(source.randbytes(900)) for _ in range(100)]
     kinds = [kind for world in worlds for job in world.ids for kind in world.folder.ends(job).values()]
     assert set(kinds) == set(End) - {End.CLOSED}
     done = [list(world.folder.ends(job).values()).count(End.DONE) for world in worlds for job in world.ids]
     assert max(done) >= 3
-    assert all(world.ran for world in worlds)
+    assert sum(bool(world.ran) for world in worlds) > 90, "in some, everything is cancelled at once"
     assert any(world.folder.newest_fresh_void(job) > 1 for world in worlds for job in world.ids)
 
 
