@@ -14,18 +14,26 @@ import pytest
 from tests.jobs.checker.files import Files
 from tests.jobs.checker.keeping import load, save
 from tests.jobs.checker.liveness import check_survivors
+from tests.jobs.checker.naming import Naming, namings
 from tests.jobs.checker.search import Search
 from tests.jobs.checker.shape import Shape
 from tests.jobs.checker.world import search_of, small_budgets
 
 pytestmark = pytest.mark.timeout(900)  # a busy machine searches them all, only slower
 
-# Two workers and one job. Workers that go on in a new session, or are started again; three accidents; an operator.
+# Two workers, one job, three attempts, an operator; three accidents, and any number of them. Then more of each: workers
+# that go on in a new session, or are started again; a third worker; a second job, slot, operator, command.
+FIRST: Final = Shape(faults=3, spare_sessions=0, sessions=1)
 STATES: Final = {
-    "restarted": (Shape(faults=1, spare_sessions=1, commands=()), 52_615),
-    "lost": (Shape(attempts=2, faults=2, spare_sessions=1, commands=()), 85_694),
-    "faulty": (Shape(faults=3, spare_sessions=0, sessions=1, commands=()), 296_581),
-    "commanded and faulty": (Shape(faults=1, spare_sessions=0, sessions=1, commands=(1,)), 469_599),
+    "three accidents": (FIRST, 76_168),
+    "any number of accidents": (replace(FIRST, faults=None), 136_340),
+    "restarted": (Shape(faults=1, spare_sessions=1, commands=()), 2_594),
+    "lost": (Shape(attempts=2, faults=2, spare_sessions=1, commands=()), 3_877),
+    "three workers": (replace(FIRST, workers=3, attempts=2, faults=1), 6_002),
+    "two jobs": (replace(FIRST, jobs=2, attempts=2, faults=0), 7_069),
+    "two slots": (replace(FIRST, slots=2, attempts=2, faults=1), 3_096),
+    "two operators": (replace(FIRST, attempts=2, faults=1, commands=(1, 1)), 32_952),
+    "two commands": (replace(FIRST, faults=0, commands=(2,)), 6_047),
 }
 
 # What the worlds must come to: words of the turns that lead there.
@@ -110,9 +118,64 @@ def _held(files: Files, place: int, file: int) -> object:
 
 @pytest.mark.parametrize(("commands", "faults"), [((), 1), ((1,), 0)])
 def test_the_reduced_world_reaches_the_folders_of_the_whole_one(commands: tuple[int, ...], faults: int) -> None:
-    """The whole one takes every request for a turn, keeps what was listed, and all names."""
+    """The whole one takes every request for a turn, keeps what was listed, all memories and all names."""
     small = Shape(attempts=2, faults=faults, spare_sessions=0, sessions=1, commands=commands)
     with small_budgets():
         reduced, whole = searched(small), searched(replace(small, is_reduced=False, remembers=True))
     assert ends_of(whole) == ends_of(reduced)
     assert whole.counts.states > reduced.counts.states
+
+
+SMALL: Final = Shape(attempts=2, faults=1, spare_sessions=0, sessions=1)
+
+
+@pytest.mark.parametrize("commands", [(), (1,)])
+def test_a_simpler_memory_can_do_all_that_the_other_could_wherever_it_comes_to(commands: tuple[int, ...]) -> None:
+    """The search proves it where it takes one for the other; here, of all folders that may follow."""
+    with small_budgets():
+        search = searched(replace(SMALL, commands=commands))
+        left_out, proven = left_out_of(search), len(search.simpler.known)
+        for key in list(search.pairs.place):
+            mind, folder = search.minds.values[key >> 32], search.folders.values[key & 0xFFFFFFFF]
+            for other, before in left_out.get(mind, ()):
+                if may_follow(search.files, before, folder):
+                    search.simpler.of(other, as_kept(before, folder))
+    assert len(search.simpler.known) > proven
+
+
+def left_out_of(search: Search) -> dict[object, list[tuple[object, bytes]]]:
+    """The memories in whose place the search went on with a simpler one, and where, under all names of workers."""
+    found: dict[object, list[tuple[object, bytes]]] = {}
+    files, renamed = search.files, search.renamer.renamed
+    same = Naming(tuple(range(files.shape.workers)), tuple(range(files.shape.jobs)))
+    for (mind, registers), simpler in list(search.simpler.known.items()):
+        folder = registers + bytes(len(files.paths) + 2 - len(registers))
+        for naming in [same, *namings(files.shape)] if mind != simpler else []:
+            found.setdefault(renamed(simpler, naming), []).append(
+                (renamed(mind, naming), files.renamed(folder, naming)[: files.registers])
+            )
+    return found
+
+
+def may_follow(files: Files, before: bytes, after: bytes) -> bool:
+    """Whether all registers of one folder stand in the other, and say the same."""
+    return all(
+        not one or _held(files, place, one) == _held(files, place, other)
+        for place, (one, other) in enumerate(zip(before, after, strict=False))
+    )
+
+
+def as_kept(before: bytes, after: bytes) -> bytes:
+    """The later folder, with what the memory that was left out can still tell apart."""
+    return bytes(one or other for one, other in zip(before, after, strict=False)) + after[len(before) :]
+
+
+@pytest.mark.parametrize("commands", [(), (1,)])
+def test_what_follows_from_a_memory_that_was_left_out_can_be_left_out_too(commands: tuple[int, ...]) -> None:
+    with small_budgets():
+        search = search_of(replace(SMALL, commands=commands))
+        search.simpler.is_thorough = True
+        search.run()
+        quick = searched(replace(SMALL, commands=commands))
+    assert len(search.simpler.known) > len(quick.simpler.known)
+    assert search.counts.states == quick.counts.states

@@ -6,6 +6,7 @@ Requests that nobody else can notice or disturb are answered at once, in the sam
   it): no register, and so no decision of anybody, depends on them;
 - a Read of a register that is there: registers are never removed or rewritten, so it would give the same answer at any
   later time, and it changes nothing. That it may fail is kept, as a branch of its own;
+- a Put to a register that is there, which can only lose, and the Unlink of a lease whose session has an end;
 - what a Watch reads and looks at before it puts. Were the session ended in between, nothing that it does would show
   (its put loses, and the lease of an ended session tells nobody anything); were the lease removed, its later look would
   find that, as a later Watch does; and that a lease is taken for silent though it beats is an accident of its own.
@@ -126,7 +127,7 @@ class Driver:
             if isinstance(turn.where, Finished):
                 turns.append(turn)
             else:
-                turns += [_joined(turn, more) for more in self.turns(turn.where, folder, made)]
+                turns += [joined(turn, more) for more in self.turns(turn.where, folder, made)]
         return turns
 
     def turns(self, at: At, folder: Folder, made: Mapping[str, bytes] | None = None) -> list[Turn]:
@@ -134,14 +135,15 @@ class Driver:
         if isinstance(at.request, Put) and at.request.dst in self.beyond:
             return [Turn(Finished(BEYOND), folder, text=f" {_told(at.request)} lies BEYOND the bounds")]
         return [
-            _joined(answered, end)
+            joined(answered, end)
             for answered in self._answers(at, folder, made or {})
-            for end in self.settle(replace(answered, text="", cost=0))
+            for end in self.settle(replace(answered, text="", cost=0), made)
         ]
 
-    def settle(self, turn: Turn) -> list[Turn]:
+    def settle(self, turn: Turn, made: Mapping[str, bytes] | None = None) -> list[Turn]:
         """Answer at once what nobody else can notice or disturb."""
-        if isinstance(turn.where, Finished) or (replies := self._at_once(turn.where, turn.folder)) is None:
+        known = {**(made or {}), **dict(turn.made)}
+        if isinstance(turn.where, Finished) or (replies := self._at_once(turn.where, turn.folder, known)) is None:
             return [turn]
         return [
             end
@@ -153,19 +155,30 @@ class Driver:
                     cost=turn.cost + cost,
                     text=turn.text + text,
                     made=turn.made + _made_by(turn.where.request),
-                )
+                ),
+                made,
             )
         ]
 
-    def _at_once(self, at: At, folder: Folder) -> list[tuple[int, str, Reply]] | None:
+    def _at_once(self, at: At, folder: Folder, made: Mapping[str, bytes]) -> list[tuple[int, str, Reply]] | None:
         request = at.request
-        if isinstance(request, Make | Sync | Point) or (
-            isinstance(request, Unlink) and request.path not in self.files.place
-        ):
+        if self._is_private(request, folder):
             return [(0, "", None)]
         if self._concerns_nobody(at):
             return [(0, "", self._true_answer(request, folder))]
-        if not self.is_reduced or not isinstance(request, Read | Look):
+        if self.is_reduced and isinstance(request, Put):
+            return self._put_in_vain(at, request, folder, made)
+        return self._look_at_once(at, request, folder) if self.is_reduced else None
+
+    def _is_private(self, request: Request, folder: Folder) -> bool:
+        """Its own files, and the lease of a session with an end, which tells nobody anything."""
+        if isinstance(request, Unlink):
+            is_over = self.is_reduced and self.files.is_over(folder, request.path)
+            return is_over or request.path not in self.files.place
+        return isinstance(request, Make | Sync | Point)
+
+    def _look_at_once(self, at: At, request: Request, folder: Folder) -> list[tuple[int, str, Reply]] | None:
+        if not isinstance(request, Read | Look):
             return None
         true = self._true_answer(request, folder)
         is_old = isinstance(at.operation, Watch) and at.operation.sighting.stamp is not None
@@ -174,6 +187,18 @@ class Driver:
             return None
         is_hideable = self.has_accidents and true is not ABSENT and not is_old
         return [(0, f" [{_told(request)} -> {_reply(true)}]", true), *(hidden if is_hideable else [])]
+
+    def _put_in_vain(
+        self, at: At, request: Put, folder: Folder, made: Mapping[str, bytes]
+    ) -> list[tuple[int, str, Reply]] | None:
+        """A register that is there stays as it is: each later answer would be the same. None: it is not there."""
+        place = self.files.place.get(request.dst)
+        if place is None or place in self.files.leases or request.src in self.files.place or not folder[place]:
+            return None
+        won, _ = self.files.put(folder, request.src, request.dst, made)
+        may_be_lost = self.has_accidents and not isinstance(at.operation, Cancel | Requeue)  # those ask at once again
+        lost = [(1, f" [{_told(request)} -> UNKNOWN (NO REPLY)]", Won.UNKNOWN)]
+        return [(0, f" [{_told(request)} -> {_reply(won)}]", won), *(lost if may_be_lost else [])]
 
     @staticmethod
     def _concerns_nobody(at: At) -> bool:
@@ -250,7 +275,7 @@ def _places_beyond(files: Files, limit: int) -> frozenset[str]:
     return frozenset(beyond)
 
 
-def _joined(first: Turn, then: Turn) -> Turn:
+def joined(first: Turn, then: Turn) -> Turn:
     return Turn(then.where, then.folder, first.cost + then.cost, first.text + then.text, first.made + then.made)
 
 

@@ -52,6 +52,7 @@ class Files:
         self.attempts = shape.attempts + SPARE_ATTEMPTS
         self.sessions = shape.sessions + SPARE_SESSIONS
         self.paths = [*self._registers(), *self._session_files()]
+        self.registers = sum(1 for _ in self._registers())
         self.place = {path: place for place, path in enumerate(self.paths)}
         self.leases = {place for path, place in self.place.items() if path.endswith(".lease")}
         self.late_place, self.spare_place = len(self.paths), len(self.paths) + 1
@@ -201,6 +202,11 @@ class Files:
 
     def has_ended(self, folder: Folder, sid: str) -> bool:
         return folder.has(self.place[layout.session_end(sid)])
+
+    def is_over(self, folder: Folder, path: str) -> bool:
+        """Whether it is the lease of a session with an end: that lease tells nobody anything."""
+        place = self.place.get(path)
+        return place in self.leases and folder.has(self.place[path.replace(".lease", ".end")])
 
     def lease_place(self, sid: str) -> int:
         return self.place[layout.lease(sid)]

@@ -127,6 +127,9 @@ class Moves:
             folder = bytes(changed)
         return change.tidy(folder)
 
+    def tidied(self, mind: Any, folder: bytes) -> bytes:
+        return self._tidy(mind)(folder)
+
     def _tidy(self, mind: Any) -> Callable[[bytes], bytes]:
         """Leaves out of a folder what can matter no more."""
         if not self.files.shape.is_reduced or isinstance(mind, Strangers):

@@ -18,8 +18,9 @@ import numpy as np
 from tests.jobs.checker.files import Files
 from tests.jobs.checker.minds import Renamer
 from tests.jobs.checker.moves import After, Change, Moves
-from tests.jobs.checker.naming import namings
-from tests.jobs.checker.tables import Hashes, Images, Layer, Numbered, Pairs, Rows, Visited, hashes_of, merged
+from tests.jobs.checker.normal import Normal
+from tests.jobs.checker.simpler import Simpler
+from tests.jobs.checker.tables import Layer, Numbered, Pairs, Rows, Visited, hashes_of, merged
 
 _CHUNK: Final = 200_000
 
@@ -64,6 +65,7 @@ class Search:
     renamer: Renamer
     moves: list[Moves]
     start: tuple[Any, ...]
+    simpler: Simpler
     broken: Callable[[bytes], str]
     faults: int | None
     folders: Numbered = field(default_factory=Numbered)
@@ -76,29 +78,13 @@ class Search:
     violation: tuple[int, int, After] | None = None
 
     def __post_init__(self) -> None:
-        self.namings = namings(self.files.shape)
-        self.images = [
-            (
-                Images(self.folders, lambda value, n=naming: self.files.renamed(value, n)),  # type: ignore[misc]
-                Images(self.minds, lambda value, n=naming: self.renamer.renamed(value, n)),  # type: ignore[misc]
-                self._columns(naming.workers),
-            )
-            for naming in self.namings
-        ]
+        self.normal = Normal(self.renamer, self.simpler, self.folders, self.minds, 1 + len(self.moves))
         self._checked: dict[int, str] = {}
         row = np.array(
             [[self.folders.number(self.start[0].plain()), *map(self.minds.number, self.start[1:])]], dtype=np.int32
         )
-        self._fill()
-        rows, hashes = self._canonical(row)
+        rows, hashes = self.normal.of(row)
         self.waiting[0] = [Layer(rows, hashes, np.array([-1], dtype=np.int64))]
-
-    def _columns(self, workers: tuple[int, ...]) -> list[int]:
-        """Where each column comes from under a naming."""
-        columns = list(range(1 + len(self.moves)))
-        for one, other in enumerate(workers):
-            columns[1 + other] = 1 + one
-        return columns
 
     # --- the search -------------------------------------------------------------------------------------------------
 
@@ -164,7 +150,6 @@ class Search:
             state = base[0] + int(np.flatnonzero(keys == pair)[0])
             raise self._violation(state, column, number, found_next)
         starts, free, minds, folders, costs = self.pairs.arrays()
-        self._fill()
         places = places[which]
         counts = free[places] if base[1] == self.faults else starts[places + 1] - starts[places]
         parents = np.repeat(np.arange(len(rows)), counts)
@@ -173,7 +158,7 @@ class Search:
         after = rows[parents].copy()
         after[:, 0], after[:, column] = folders[successors], minds[successors]
         self.counts.turns += len(after)
-        after, hashes = self._canonical(after)
+        after, hashes = self.normal.of(after)
         totals = np.zeros(len(after), dtype=np.int32) if self.faults is None else base[1] + costs[successors]
         for total in np.unique(totals):
             if self.faults is not None and total > self.faults:
@@ -209,25 +194,6 @@ class Search:
             self._checked[number] = self.broken(self.folders.values[number])
         return self._checked[number]
 
-    # --- symmetry ---------------------------------------------------------------------------------------------------
-
-    def _fill(self) -> None:
-        while sum(image.fill() for folders, minds, _ in self.images for image in (folders, minds)):
-            pass
-
-    def _canonical(self, rows: Rows) -> tuple[Rows, Hashes]:
-        """Of all the names that workers and jobs could have, those that give the smallest hash."""
-        best, lowest = rows, hashes_of(rows)
-        for folders, minds, columns in self.images:
-            other = np.empty_like(rows)
-            other[:, 1:] = minds.table[rows[:, columns[1:]]]
-            other[:, 0] = folders.table[rows[:, 0]]
-            hashes = hashes_of(other)
-            is_less = hashes < lowest
-            lowest = np.where(is_less, hashes, lowest)
-            best = np.where(is_less[:, None], other, best)
-        return best, lowest
-
     # --- what a person reads ----------------------------------------------------------------------------------------
 
     def state(self, number: int) -> tuple[Rows, int]:
@@ -260,9 +226,9 @@ class Search:
             for after in move.next(self.minds.values[row[column]], self.folders.values[row[0]]):
                 other = row.copy()
                 other[0], other[column] = self.folders.number(after.folder), self.minds.number(after.mind)
-                self._fill()
-                if self._canonical(other[None])[1][0] == wanted:
-                    return other, self.line(column, after)
+                other = self.normal.simplified(other[None])
+                if self.normal.renamed(other)[1][0] == wanted:
+                    return other[0], self.line(column, after)
         raise AssertionError("a state that follows from no other")
 
     def line(self, column: int, after: After) -> str:

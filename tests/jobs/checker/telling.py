@@ -72,7 +72,8 @@ def plain(operation: Any) -> Any:
     if isinstance(operation, Claim):
         return _plain_claim(operation)
     if isinstance(operation, Cancel | Requeue):
-        return replace(operation, names=telling(operation.names))
+        # One that gives up after so many tries has done nothing, as one that stops in the middle.
+        return replace(operation, names=telling(operation.names), tries=0)
     if isinstance(operation, Watch) and operation.phase not in _BEFORE_LOOK:
         return replace(operation, sighting=Sighting())
     return operation
@@ -86,9 +87,9 @@ def hashable(operation: Any) -> Any:
 
 
 def _plain_claim(claim: Claim) -> Claim:
-    """Once the put is chosen, only what bears on that attempt is read: an end of it, and the voids."""
+    """Once the put is chosen, only an end of that attempt is read; the voids are listed once more."""
     if claim.phase in PUTTING:
-        ends = frozenset(number for number in claim.names.ends if number >= claim.attempt)
+        ends = claim.names.ends & {claim.attempt}
         me = replace(claim.me, past=frozenset(), running=frozenset(), tried=frozenset())
-        return replace(claim, me=me, names=Names(frozenset(), ends, claim.names.voids), known=_EMPTY)
+        return replace(claim, me=me, names=Names(frozenset(), ends, frozenset()), known=_EMPTY)
     return hashable(claim)  # type: ignore[no-any-return]

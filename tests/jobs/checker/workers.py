@@ -33,8 +33,8 @@ from jobs.queue import (
 from jobs.records import End, decode_claimer
 from jobs.sessions import Close, Closing, LookAtOwn, Sighting, Standing, Step, Watch
 from jobs.store import Finished, Reply, Stamp, Unlink
-from tests.jobs.checker.driving import BEYOND, At, Driver, Turn, Where
-from tests.jobs.checker.folder import Folder
+from tests.jobs.checker.driving import BEYOND, At, Driver, Turn, Where, joined
+from tests.jobs.checker.folder import As, Folder
 from tests.jobs.checker.judging import Judge
 from tests.jobs.checker.minds import GONE, LEAVES, Mind, fresh_mind
 from tests.jobs.checker.shape import (
@@ -46,7 +46,7 @@ from tests.jobs.checker.shape import (
     temp_of,
     tickets_of,
 )
-from tests.jobs.checker.telling import PUTTING, Kept, stale_listings, telling
+from tests.jobs.checker.telling import PUTTING, Kept, plain, stale_listings, telling
 
 MAX_ATTEMPTS: Final = 2
 ENDINGS: Final = (End.DONE, End.FAILED, End.RELEASED)
@@ -117,6 +117,7 @@ class Workers:
         self.driver, self.files, self.shape = driver, driver.files, driver.files.shape
         self.sessions, self.code, self.is_alone = sessions, code or Code(), is_alone
         self.judge = Judge(self.files, is_alone)
+        self._leaves_open = self.shape.is_reduced and not is_alone
 
     def parts(self, mind: Mind) -> list[Part]:
         """Everything that this worker may do, and that may happen to it, in one turn."""
@@ -131,6 +132,15 @@ class Workers:
         return [partial(_moving, mind, part) for part in parts]
 
     def _accidents(self, mind: Mind, folder: Folder) -> Iterator[Next]:
+        """It dies, its lease left or released.
+
+        A worker that can never be started again and is dead can do no more than a live one that does nothing: so it
+        dies only where its lease falls silent with it, and a lease released is one that a stranger removes.
+        """
+        if self.shape.is_reduced and mind.number + 1 >= self.sessions:
+            if self.files.lease_is(folder, mind.sid, "beating"):
+                yield Next(_gone(mind), self.files.silence(folder, mind.sid), 1, " CRASHES")
+            return
         yield Next(_gone(mind), self.files.silence(folder, mind.sid), 1, " CRASHES")
         if folder.has(lease := self.files.lease_place(mind.sid)):
             yield Next(_gone(mind), self.files.with_file(folder, lease, 0), 1, " FALLS, its lease released")
@@ -163,7 +173,7 @@ class Workers:
             *(partial(self._publish, mind, unsent) for unsent in sorted(mind.unsent)),
             partial(self._look_at_own, mind),
             *(partial(self._watch, mind, job) for job in jobs),
-            *self._leaving(leaves),
+            *(self._leaving(leaves) if not self.shape.is_reduced else self._closing(leaves)),
         ]
 
     def _listed(self, folder: Folder, job: int) -> tuple[str, ...]:
@@ -183,13 +193,16 @@ class Workers:
                 yield Next(after, folder, cost, f" lists {job_id(job)}: {' '.join(kept) or 'nothing'}{stale}")
 
     def _claims(self, mind: Mind) -> list[Part]:
+        """While it may claim nothing new, it adds markers still: what it left out of its memory to do."""
+        jobs = range(self.shape.jobs if self._leaves_open else 0)
+        marks: list[Part] = [partial(self._mark, mind, job) for job in jobs]
         if len(mind.running) >= self.shape.slots:
-            return []
+            return marks
         if mind.unknown:
             first, rest = mind.unknown[0], mind.unknown[1:]
             job = job_number(first.operation.job.id)
             asking = mind._replace(unknown=rest, about=("claim", job), asking=first)
-            return [partial(self._begin, asking, first.operation, " asks again:")]
+            return [*marks, partial(self._begin, asking, first.operation, " asks again:")]
         claim = self._claim if self.shape.remembers else self._claim_unsure
         return [partial(claim, mind, job) for job in range(self.shape.jobs)]
 
@@ -200,8 +213,20 @@ class Workers:
         """It may know any part of what the newest listing would show: for as long as it likes, and by no accident."""
         names = self._listed(folder, job)
         knowing = {telling(_seen(kept, job)) for kept in (names, *stale_listings(names))}
+        knowing.update(self._unmarked(_seen(names, job), job, folder))
         for known in [_seen(names, job)] if self.is_alone else sorted(knowing, key=_told):
             yield from self._claim_knowing(mind, job, known, folder)
+
+    def _mark(self, mind: Mind, job: int, folder: Folder) -> Iterator[Next]:
+        for names in self._unmarked(_seen(self._listed(folder, job), job), job, folder):
+            yield from self._claim_knowing(mind, job, names, folder)
+
+    def _unmarked(self, names: Names, job: int, folder: Folder) -> Iterator[Names]:
+        """Listings, however old, with a done attempt on top that has no marker: by those it is added even now."""
+        for number in sorted(names.ends & names.claims):
+            end = folder.ask(self.files.place[layout.end(EXPERIMENT, job_id(job), number)], As.CONTENT)
+            if self.files.kind(end) is End.DONE and not folder.has(self._marker(job, number)):
+                yield telling(Names(frozenset({number}), frozenset({number}), names.voids - {number}))
 
     def _claim_knowing(self, mind: Mind, job: int, names: Names, folder: Folder) -> Iterator[Next]:
         claim = self.claim(mind, job, names)
@@ -247,6 +272,9 @@ class Workers:
         is_own = self.files.lease_is(folder, mind.sid, "beating", "silent")
         if not is_own and not self.files.has_ended(folder, mind.sid):
             losses[0] = " its lease is not its own any more"
+        is_idle_death = self.shape.is_reduced and mind.number + 1 >= self.sessions
+        if is_idle_death and self.files.has_ended(folder, mind.sid):
+            return  # it could only be gone, with nothing changed for anybody
         if 0 in losses:
             yield from self._close(mind, "lost", f" has lost {mind.sid}:{losses[0]};", folder)
 
@@ -279,6 +307,10 @@ class Workers:
         text = f" takes {sid} for silent:" + (" (IT HAS ONLY PAUSED)" if is_beating else "")
         for found in self._begin(mind._replace(about=("watch", sid, "old")), old, text, folder):
             yield found._replace(cost=found.cost + is_beating)
+
+    def _closing(self, mind: Mind) -> list[Part]:
+        """A worker on its way out does nothing that a working one may not do, but for closing its session."""
+        return [] if mind.running else [partial(self._close, mind, "leaves", " leaves:")]
 
     def _leaving(self, mind: Mind) -> list[Part]:
         if mind.running:
@@ -317,14 +349,16 @@ class Workers:
         else:
             found = [Next(mind._replace(at=turn.where, asking=self._asking(mind, turn.where)), turn.folder)]
         for after in found:
-            cost, text = turn.cost, turn.text + after.text
+            cost, text = turn.cost + after.cost, turn.text + after.text
             yield Next(self._plain(after.mind), after.folder, cost, text, broken or after.broken)
 
     def _asking(self, mind: Mind, at: At) -> At | None:
         """The claim as it began; once its put is chosen, without what bears on other attempts."""
         if mind.asking is None or not isinstance(at.operation, Claim) or not self.shape.is_reduced:
             return mind.asking
-        begun = replace(mind.asking.operation, names=at.operation.names, known=at.operation.known)
+        started = mind.asking.operation
+        me = replace(started.me, past=frozenset(), running=frozenset(), tried=frozenset())
+        begun = replace(started, me=me, names=at.operation.names, known=at.operation.known)
         return self.driver.at(begun, None) if at.operation.phase in PUTTING else mind.asking
 
     def _plain(self, mind: Mind) -> Mind:
@@ -346,17 +380,17 @@ class Workers:
             case _ if result is BEYOND:
                 yield Next(mind, turn.folder)
             case ("claim", *_):
-                yield self._claimed(before, mind, turn)
+                yield from self._claimed(before, mind, turn)
             case ("publish", job, attempt, temp):
                 yield self._published(mind, (job, attempt, temp), result, turn.folder)
             case ("close", why):
-                yield self._closed(mind, why, result, turn.folder)
+                yield from self._closed(mind, why, result, turn.folder)
             case ("release", why):
                 yield self._released(mind, why, turn.folder)
             case _:
                 yield Next(mind, turn.folder)
 
-    def _claimed(self, before: Mind, mind: Mind, turn: Turn) -> Next:
+    def _claimed(self, before: Mind, mind: Mind, turn: Turn) -> Iterator[Next]:
         """As `Claiming` takes an outcome in."""
         assert isinstance(turn.where, Finished)
         assert before.asking is not None
@@ -366,31 +400,41 @@ class Workers:
         if taught.tried:
             mind = mind._replace(tried=mind.tried | {(job, outcome.attempt)})
         if taught.asks_again:
-            again = self.driver.at(self.code.ask_again(claim, outcome.attempt), None)
+            asked = self.code.ask_again(claim, outcome.attempt)
+            again = self.driver.at(plain(asked) if self.shape.is_reduced else asked, None)
             mind = mind._replace(unknown=(*mind.unknown, again))
         if isinstance(outcome, Claimed):
-            return self._run(mind, claim, outcome, turn)
+            yield from self._run(mind, claim, outcome, turn)
+            return
         top = max(outcome.ends, default=0)
         if outcome.verdict is Verdict.DONE and not turn.folder.has(self._marker(job, top)):
             marker = self.code.marker(EXPERIMENT, job_id(job), top, f"{top:04d}")
-            return self._follow(mind._replace(about=("mark",)), turn.folder, self.driver.start(marker))
-        return Next(mind, turn.folder, text=f" {outcome.why.name}")
+            yield from self._follow(mind._replace(about=("mark",)), turn.folder, self.driver.start(marker))
+            return
+        yield Next(mind, turn.folder, text=f" {outcome.why.name}")
 
-    def _run(self, mind: Mind, claim: Claim, claimed: Claimed, turn: Turn) -> Next:
+    def _run(self, mind: Mind, claim: Claim, claimed: Claimed, turn: Turn) -> Iterator[Next]:
         job, attempt = job_number(claimed.job.id), claimed.attempt
         broken = self.judge.broken_by_run(mind, (job, attempt), claimed, turn)
         if claim.me.sid != mind.sid:
             publish = Publish(EXPERIMENT, job_id(job), attempt, claim.me.released, keep=True)
-            after = self._follow(mind._replace(about=("give back",)), turn.folder, self.driver.start(publish))
-            return after._replace(text=f" gives back what {claim.me.sid} claimed")
+            for after in self._follow(mind._replace(about=("give back",)), turn.folder, self.driver.start(publish)):
+                yield after._replace(text=f" gives back what {claim.me.sid} claimed{after.text}")
+            return
         mind = mind._replace(running=mind.running | {(job, attempt)}, ran=mind.ran | {(job, attempt)})
-        return Next(mind, turn.folder, text=f" RUNS {job_id(job)}.{attempt:04d}", broken=broken)
+        yield Next(mind, turn.folder, text=f" RUNS {job_id(job)}.{attempt:04d}", broken=broken)
 
-    def _follow(self, mind: Mind, folder: Folder, where: Where) -> Next:
+    def _follow(self, mind: Mind, folder: Folder, where: Where) -> Iterator[Next]:
         """An operation that begins at once, up to its first request that others may notice."""
-        (turn,) = self.driver.settle(Turn(where, folder))
-        assert isinstance(turn.where, At)
-        return Next(mind._replace(at=turn.where), folder)
+        for turn in self.driver.settle(Turn(where, folder)):
+            ends = [turn]
+            if isinstance(turn.where, At):
+                yield Next(mind._replace(at=turn.where), folder, turn.cost, turn.text)
+                is_quick = self.shape.is_reduced and mind.about == ("mark",)
+                ends = [joined(turn, end) for end in self.driver.turns(turn.where, folder)] if is_quick else []
+            for end in ends:
+                for found in self._finished(mind, end):
+                    yield found._replace(cost=end.cost + found.cost, text=end.text + found.text)
 
     def _marker(self, job: int, attempt: int) -> int:
         return self.files.place[layout.done_marker(EXPERIMENT, job_id(job), attempt)]
@@ -408,12 +452,13 @@ class Workers:
         )
         return Next(mind.noting(job, Names(ends=frozenset({attempt}))), folder, text=" ACCEPTED", broken=broken)
 
-    def _closed(self, mind: Mind, why: str, result: Closing, folder: Folder) -> Next:
+    def _closed(self, mind: Mind, why: str, result: Closing, folder: Folder) -> Iterator[Next]:
         if result is Closing.CLOSED and self.files.lease_is(folder, mind.sid, "beating", "silent"):
-            return self._follow(
+            yield from self._follow(
                 mind._replace(about=("release", why)), folder, self.driver.start(ReleaseLease(mind.sid))
             )
-        return self._released(mind, why, folder)
+            return
+        yield self._released(mind, why, folder)
 
     def _released(self, mind: Mind, why: str, folder: Folder) -> Next:
         if why == "leaves":
