@@ -5,6 +5,7 @@ The numbers of states are exact: a guard that cuts a world short shows here. Whe
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -95,6 +96,17 @@ def test_a_search_that_was_cut_goes_on_from_its_file(tmp_path: Path) -> None:
         load(again, tmp_path / "search")
         again.run()
     assert again.counts.states == whole.counts.states
+
+
+def test_a_search_that_other_code_has_begun_is_not_taken_up(tmp_path: Path) -> None:
+    """What that code has reached says nothing of this one."""
+    shape = Shape(attempts=1, faults=0, spare_sessions=0, sessions=1, commands=())
+    path = tmp_path / "search"
+    save(search_of(shape), path)
+    kept = pickle.loads(path.read_bytes())
+    path.write_bytes(pickle.dumps(kept | {"code": "another"}))
+    with pytest.raises(ValueError, match="was made by other code: remove it"):
+        load(search_of(shape), path)
 
 
 # --- what is left out of the states is left out rightly --------------------------------------------------------------
