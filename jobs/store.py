@@ -41,9 +41,14 @@ class Read:
 
 @dataclass(frozen=True, slots=True)
 class List:
-    """The names in a folder, asked of the server itself. Reply: a tuple of names (empty: no such folder) or Failed."""
+    """The names in a folder, asked of the server itself. Reply: a tuple of names (empty: no such folder) or Failed.
+
+    Attributes:
+        is_fresh: the folder was looked at just now, so the server need not be asked again what it knows of it.
+    """
 
     folder: str
+    is_fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +229,8 @@ class FolderStore:
                 return self._put(src, dst)
             case Read(path):
                 return self._read(path)
-            case List(folder):
-                return self._list(folder)
+            case List(folder, is_fresh):
+                return self._list(folder, is_fresh=is_fresh)
             case Look(path):
                 return self._look(path)
             case Make(path, data):
@@ -305,9 +310,10 @@ class FolderStore:
         finally:
             os.close(descriptor)
 
-    def _list(self, folder: str) -> tuple[str, ...]:
+    def _list(self, folder: str, *, is_fresh: bool) -> tuple[str, ...]:
         try:
-            force_sync(self._prefix + folder)
+            if not is_fresh:
+                force_sync(self._prefix + folder)
             return tuple(os.listdir(self._prefix + folder))  # noqa: PTH208
         except FileNotFoundError:
             return ()

@@ -80,7 +80,7 @@ class ExperimentView:
         if state.is_settled:
             return False
         asked = self.clock()
-        listing = self.store.answer(List(folder))
+        listing = self.store.answer(List(folder, is_fresh=True))
         if not isinstance(listing, tuple):
             return False
         state.is_settled = asked - state.first_seen >= SETTLE_SECONDS

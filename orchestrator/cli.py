@@ -152,7 +152,8 @@ def worker(root: Path, /, gpus: str | None, slots: int | None, **options: Any) -
         sys.stdout.flush()
     except OSError:  # what could not be said is no reason for another exit code
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-    sys.exit(code)
+    sys.stderr.flush()
+    os._exit(code)  # nothing is left to save, and to take the interpreter down in order takes longer than many a job
 
 
 @main.command(epilog="\b\nExample:\n  orch status --watch")

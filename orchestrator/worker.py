@@ -184,7 +184,8 @@ class Worker:
             self.vigil.turn()
             changed = self.running.collect()
             # A slot works on while the end of its last attempt is put: for short jobs half of the time.
-            claimed = changed and self.running.all_went_well and self.feeder.feed()
+            # Not where that would mean to list the folder first: what is over is known to nobody else yet.
+            claimed = changed and bool(self.feeder.queue) and self.running.all_went_well and self.feeder.feed()
             self.running.finish(is_new=changed)
             self.ends.retry()
             if self.signals > told:
@@ -197,7 +198,7 @@ class Worker:
                 return
             claimed |= self.feeder.feed()
             self.feeder.pause = SHORTEST_PAUSE if changed or claimed else self.feeder.pause
-            if not claimed:
+            if not claimed and not self.feeder.is_leaving:
                 self._wait()
 
     def _is_over(self) -> bool:
