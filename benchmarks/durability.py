@@ -18,6 +18,7 @@ syncs are counted (those of `orch worker` by strace, where there is one). FOLDER
 from __future__ import annotations
 
 import argparse
+import itertools
 import multiprocessing
 import os
 import shutil
@@ -38,7 +39,7 @@ from jobs.process import claimer
 from jobs.queue import Claim, Claimed, Job, Me, Publish, Published
 from jobs.records import End, EndRecord
 from jobs.sessions import Tickets, tickets
-from jobs.store import Finished, FolderStore, Make, Operation, Reply, Request, Sync, carry_out
+from jobs.store import Finished, FolderStore, Make, Operation, Reply, Sync, carry_out
 from orchestrator.leavings import collect
 
 ORCH: Final = str(Path(sys.executable).with_name("orch"))
@@ -66,62 +67,30 @@ class Variant:
     syncs: bool = True
 
 
-def variants(group: int) -> list[Variant]:
-    """All that are compared; the first is what orch does."""
-    return [
-        Variant("each end by itself"),
-        Variant(f"group commit of {group}, plan order", group),
-        Variant(f"group commit of {group}, by shard", group, by_shard=True),
-        Variant("each end by itself, result in a folder", leaves_folder=True),
-        Variant("no sync at all", syncs=False),
-    ]
-
-
-class Syncs:
-    """Counts what this process syncs; `is_real` False: and does not do it."""
-
-    def __init__(self, *, is_real: bool) -> None:
-        self.count = 0
-        self._sync: Callable[[Any], None] | None = os.fsync if is_real else None
-
-    def sync(self, fd: Any) -> None:
-        self.count += 1
-        if self._sync is not None:
-            self._sync(fd)
-
-
 def carry_out_together(operations: Sequence[Operation[Any]], store: FolderStore) -> list[Any]:
     """Drive operations side by side, a step of each a round; equal syncs of one round are carried out once.
 
-    A sync answers only operations that had put before the round began, so none counts before its folder was synced.
+    Who asks for a sync has put in an earlier round, so no end counts before its folder was synced.
     """
     live = dict(enumerate(operations))
     replies: dict[int, Reply] = dict.fromkeys(live)
     results: dict[int, Any] = {}
     while live:
-        requests: dict[int, Request] = {}
+        synced: dict[Sync, Reply] = {}
         for number, operation in list(live.items()):
             outcome = operation.step(replies[number])
             if isinstance(outcome, Finished):
                 results[number] = outcome.result
                 del live[number]
-            else:
-                live[number], requests[number] = outcome
-        replies = _answers(requests, store)
+                continue
+            live[number], request = outcome
+            if not isinstance(request, Sync):
+                replies[number] = store.answer(request)
+                continue
+            if request not in synced:
+                synced[request] = store.answer(request)
+            replies[number] = synced[request]
     return [results[number] for number in sorted(results)]
-
-
-def _answers(requests: dict[int, Request], store: FolderStore) -> dict[int, Reply]:
-    synced: dict[Sync, Reply] = {}
-    replies: dict[int, Reply] = {}
-    for number, request in requests.items():
-        if not isinstance(request, Sync):
-            replies[number] = store.answer(request)
-            continue
-        if request not in synced:
-            synced[request] = store.answer(request)
-        replies[number] = synced[request]
-    return replies
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,28 +145,38 @@ def _hand(root: Path, number: int) -> Hand:
 def _serve(root: Path, number: int, variant: Variant, jobs: list[str], pipe: Any) -> None:
     """One worker's process: get ready, wait for the word, work, tell when it began and ended and what it synced."""
     hand = _hand(root, number)
-    syncs = Syncs(is_real=variant.syncs)
-    os.fsync = syncs.sync
+    really, count = os.fsync, itertools.count()
+
+    def sync(fd: Any) -> None:
+        next(count)
+        if variant.syncs:
+            really(fd)
+
+    os.fsync = sync
     pipe.send("ready")
     pipe.recv()
     start = time.monotonic()
     hand.work(variant, jobs)
-    pipe.send((start, time.monotonic(), syncs.count))
+    pipe.send((start, time.monotonic(), next(count)))
 
 
 def operations_alone(variant: Variant, jobs: int, workers: int, scratch: Path) -> tuple[float, float]:
     """Jobs a second and syncs a job of a variant."""
-    with tempfile.TemporaryDirectory(dir=scratch) as folder:
-        root = Path(folder)
-        for kind in (layout.LOG, layout.DONE):  # made beforehand: shards cost an experiment once, not every job
-            for number in range(256):
-                (root / EXPERIMENT / kind / f"{number:02x}").mkdir(parents=True)
-        (root / layout.TMP).mkdir(parents=True)
-        os.sync()
-        ids = [f"job-{number}-{number * 2654435761 % 2**32:08x}" for number in range(jobs)]
-        told = _run_hands(root, variant, [ids[number::workers] for number in range(workers)])
+    root = _new_folder(scratch)
+    for kind in (layout.LOG, layout.DONE):  # made beforehand: shards cost an experiment once, not every job
+        for number in range(256):
+            (root / EXPERIMENT / kind / f"{number:02x}").mkdir(parents=True)
+    (root / layout.TMP).mkdir(parents=True)
+    os.sync()
+    ids = [f"job-{number}-{number * 2654435761 % 2**32:08x}" for number in range(jobs)]
+    told = _run_hands(root, variant, [ids[number::workers] for number in range(workers)])
     seconds = max(end for _, end, _ in told) - min(start for start, _, _ in told)
     return jobs / seconds, sum(count for *_, count in told) / jobs
+
+
+def _new_folder(scratch: Path) -> Path:
+    """It stays to the end: some file systems make files slowly for a while after many were deleted."""
+    return Path(tempfile.mkdtemp(dir=scratch))
 
 
 def _run_hands(root: Path, variant: Variant, shares: list[list[str]]) -> list[tuple[float, float, int]]:
@@ -236,14 +215,14 @@ def folder(i):
 
 def orch_worker(function: str, jobs: int, workers: int, scratch: Path) -> tuple[float, float]:
     """Jobs a second of real workers, from their start to their end, and syncs a job (nan without strace)."""
-    with tempfile.TemporaryDirectory(dir=scratch) as folder:
-        speed = _timed(_planned(Path(folder) / "timed", function, jobs), workers) * jobs
-        if shutil.which("strace") is None:
-            return speed, float("nan")
-        home, table = _planned(Path(folder) / "counted", function, jobs), Path(folder, "strace.txt")
-        strace = ["strace", "-f", "-qq", "-c", "-e", "trace=fsync", "-o", str(table)]
-        subprocess.run([*strace, *_worker(home)], check=True, env=_environment(home), stdout=subprocess.DEVNULL)
-        return speed, _calls(table) / jobs
+    folder = _new_folder(scratch)
+    speed = _timed(_planned(folder / "timed", function, jobs), workers) * jobs
+    if shutil.which("strace") is None:
+        return speed, float("nan")
+    home, table = _planned(folder / "counted", function, jobs), folder / "strace.txt"
+    strace = ["strace", "-f", "-qq", "-c", "-e", "trace=fsync", "-o", str(table)]
+    subprocess.run([*strace, *_worker(home)], check=True, env=_environment(home), stdout=subprocess.DEVNULL)
+    return speed, _calls(table) / jobs
 
 
 def _planned(home: Path, function: str, jobs: int) -> Path:
@@ -276,19 +255,22 @@ def _timed(home: Path, workers: int) -> float:
 
 
 def _calls(table: Path) -> int:
-    """The calls that a summary of strace counts."""
     lines = [line.split() for line in table.read_text(encoding="utf-8").splitlines()]
     return sum(int(words[3]) for words in lines if words and words[-1] == "fsync")
 
 
-# --- the table ------------------------------------------------------------------------------------------------------
-
-Measure = Callable[[], tuple[float, float]]
-
-
-def measures(options: argparse.Namespace, workers: int, scratch: Path) -> Iterator[tuple[str, Measure]]:
+def measures(
+    options: argparse.Namespace, workers: int, scratch: Path
+) -> Iterator[tuple[str, Callable[[], tuple[float, float]]]]:
     """Every row's name and how it is measured."""
-    for variant in variants(options.group):
+    variants = [  # the first is what orch does
+        Variant("each end by itself"),
+        Variant(f"group commit of {options.group}, plan order", options.group),
+        Variant(f"group commit of {options.group}, by shard", options.group, by_shard=True),
+        Variant("each end by itself, result in a folder", leaves_folder=True),
+        Variant("no sync at all", syncs=False),
+    ]
+    for variant in variants:
         yield variant.name, partial(operations_alone, variant, options.jobs, workers, scratch)
     for function, name in (("inline", "orch worker, result inline"), ("folder", "orch worker, result in a folder")):
         yield name, partial(orch_worker, function, options.jobs, workers, scratch)
