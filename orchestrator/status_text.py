@@ -41,7 +41,7 @@ def _remarks(document: Document) -> Iterator[str]:
 
 def _experiment(experiment: Document) -> Iterator[str]:
     counts, eta = experiment["jobs"], experiment["eta_seconds"]
-    yield f"{experiment['name']}  {counts['total']} jobs" + (f"  ETA {span(eta)}" if eta else "")
+    yield f"{experiment['name']}  {_counted(counts['total'], 'job')}" + (f"  ETA {span(eta)}" if eta else "")
     if experiment["problem"]:
         yield f"  not all of its plan could be read: {experiment['problem']}"
     yield "  " + "  ".join(f"{name} {counts[name]}" for name in _STATES if counts[name])
@@ -62,7 +62,7 @@ def _experiment(experiment: Document) -> Iterator[str]:
 def _workers(workers: list[Document]) -> Iterator[str]:
     shown = 0
     for worker in workers:
-        gpus = "GPU " + ",".join(map(str, worker["gpus"])) if worker["gpus"] else f"{worker['slots']} CPU slots"
+        gpus = "GPU " + ",".join(map(str, worker["gpus"])) if worker["gpus"] else _counted(worker["slots"], "CPU slot")
         yield f"  {worker['host']} pid {worker['pid']}  {gpus}{_silence(worker)}"
         yield from (f"    waits: {problem}" for problem in worker["waits_for"])
         if worker["held"]:
@@ -155,3 +155,7 @@ def span(seconds: float | None) -> str:
     return (
         f"{minutes // 60} h {minutes % 60:02d} min" if minutes < 2880 else f"{minutes // 1440} d {minutes // 60 % 24} h"
     )
+
+
+def _counted(number: int | None, what: str) -> str:
+    return f"{number} {what}" + "s" * (number != 1)
