@@ -92,8 +92,12 @@ def _call(line: Line, message: Message) -> Message:
 
 
 def _left_in(folder: str) -> Message:
-    if not os.path.isdir(folder):  # noqa: PTH112  a path object would cost the start of each runner some milliseconds
+    try:
+        os.stat(folder)  # noqa: PTH116  a path object would cost the start of each runner some milliseconds
+    except FileNotFoundError:
         return {}
+    except OSError:  # it may well be there: what collects waits until that can be seen
+        sys.stderr.write(f"{folder} cannot be looked at now\n")
     from pathlib import Path
 
     from orchestrator.leavings import collect_patiently

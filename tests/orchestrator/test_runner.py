@@ -19,6 +19,7 @@ import pytest
 
 from orchestrator.leavings import collect
 from orchestrator.raised import one_line
+from orchestrator.runner import _left_in
 from tests.orchestrator.scene import Scene, is_alive, marked
 from tests.orchestrator.waiting import PATIENCE_SECONDS, wait_until
 
@@ -268,3 +269,22 @@ def test_an_exception_becomes_one_short_line() -> None:
     assert one_line(KeyError("x")) == "KeyError: 'x'"
     assert len(one_line(ValueError("x" * 9999))) == 500
     assert one_line(KeyboardInterrupt()) == "KeyboardInterrupt"
+
+
+def test_a_folder_that_cannot_be_looked_at_for_a_moment_is_not_taken_for_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "weights.bin").write_bytes(b"computed")
+    look = os.stat
+    refused: list[str] = []
+
+    def refuse_once(path: Any, *arguments: Any, **options: Any) -> os.stat_result:
+        if path == str(tmp_path) and not refused:
+            refused.append(path)
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        return look(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "stat", refuse_once)
+    files = _left_in(str(tmp_path))["files"]
+    assert [name for name, *_ in files] == ["weights.bin"]
+    assert refused
