@@ -67,7 +67,7 @@ class Builder:
         self.jobs = [spec.id for spec in specs(jobs)]
         for part in (layout.LOG, layout.DONE):
             for shard in range(256):
-                (root / EXPERIMENT / part / f"{shard:02x}").mkdir(parents=True)
+                (root / EXPERIMENT / part / f"{shard:02x}").mkdir(parents=True, exist_ok=True)
         for folder in (layout.SESSIONS, layout.TMP):
             (root / folder).mkdir(parents=True, exist_ok=True)
         self.owners = [self._session(number) for number in range(SESSIONS)]
