@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from jobs.errors import HostUnfitError, InputError
+from orchestrator.gpu_locks import take_lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +83,8 @@ def lock_path(gpu: str) -> Path:
 
 def is_free(gpu: str) -> bool:
     """Whether no attempt of this host holds the GPU's lock right now."""
-    descriptor = os.open(lock_path(gpu), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(take_lock(str(lock_path(gpu))))
     except BlockingIOError:
         return False
-    finally:
-        os.close(descriptor)
     return True
