@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import torch
 from torch import nn
@@ -13,18 +16,24 @@ from torch.nn.parallel import DistributedDataParallel
 from trainers.backbones import build_backbone
 from trainers.backbones.network import Network
 from trainers.data.images import Dataset, load_dataset
-from trainers.data.resident import Pixels, resident
+from trainers.data.resident import Pixels
 from trainers.data.split import Subset, choose
+from trainers.data.streamed import place
 from trainers.draws import derived_seed
 from trainers.errors import SpecError
 from trainers.evaluation import Predictor, Splits
-from trainers.loop import EpochLoop, Feed, Model
+from trainers.feed import Feed
+from trainers.loop import EpochLoop
 from trainers.losses import build_loss
 from trainers.patience import Patience
 from trainers.precision import Precision, resolve
 from trainers.ranks import Ranks
-from trainers.spec import TrainSpec
+from trainers.saving import save_seconds
+from trainers.spec import Training, TrainSpec
+from trainers.step import Model
 from trainers.stopping import StopRequest
+
+_COMPILERS: Final = ("g++", "clang++", "c++")
 
 
 @dataclass(frozen=True)
@@ -65,16 +74,21 @@ def assemble(spec: TrainSpec, ranks: Ranks, stop: StopRequest, patience: Patienc
         FolderAwayError: it could not be read for a passing reason, for as long as there was patience.
     """
     precision = resolve(spec.train.precision, ranks.device)
+    if spec.train.graph and (ranks.device.type != "cuda" or precision.name == "fp16"):
+        raise SpecError("train.graph needs a GPU, and bf16 or fp32 there (fp16 looks at its gradients); leave it out")
     dataset = patience.retry(f"the data set {spec.dataset['name']}", lambda: load_dataset(spec.dataset))
     subset = choose(dataset.train.targets, spec.imbalance, spec.val, spec.data_seed)
-    if spec.train.drop_last and len(subset.train) < spec.train.batch_size:
-        raise SpecError(f"train.drop_last leaves nothing of {len(subset.train)} images; use a smaller train.batch_size")
+    if len(subset.train) < spec.train.batch_size:
+        raise SpecError(
+            f"train.batch_size {spec.train.batch_size} is more than the {len(subset.train)} training images; "
+            "use a smaller one"
+        )
     pixels = Pixels.of(dataset, ranks.device)
-    images = resident(dataset.train, subset.train, ranks.device)
+    images = place(dataset.train, subset.train, ranks.device)
     model = _model(spec, subset, ranks, precision)
-    feed = Feed(images, pixels, dataset.has_flips, spec.seed)
+    feed = Feed(images, pixels, dataset.has_flips, spec.train.augment, spec.mixer, spec.seed, ranks.device)
     return Parts(
-        loop=EpochLoop(model, feed, spec.train, ranks),
+        loop=EpochLoop(model, feed, spec.train, ranks, save_seconds()),
         predictor=Predictor(model.network, pixels, precision, ranks, stop),
         splits=_splits(dataset, subset, ranks),
         subset=subset,
@@ -90,8 +104,8 @@ def assemble(spec: TrainSpec, ranks: Ranks, stop: StopRequest, patience: Patienc
 
 
 def _splits(dataset: Dataset, subset: Subset, ranks: Ranks) -> Splits:
-    val = resident(dataset.train, subset.val, ranks.device) if len(subset.val) else None
-    return Splits(resident(dataset.test, slice(None), ranks.device), val, subset.class_counts)
+    val = place(dataset.train, subset.val, ranks.device) if len(subset.val) else None
+    return Splits(place(dataset.test, slice(None), ranks.device), val, subset.class_counts)
 
 
 def _model(spec: TrainSpec, subset: Subset, ranks: Ranks, precision: Precision) -> Model:
@@ -101,18 +115,23 @@ def _model(spec: TrainSpec, subset: Subset, ranks: Ranks, precision: Precision) 
     loss = build_loss(
         spec.loss["name"], num_classes=num_classes, class_counts=subset.class_counts, **loss_parameters
     ).to(ranks.device)
-    train = spec.train
-    on_cuda = ranks.device.type == "cuda"
-    optimizer = torch.optim.SGD(
+    optimizer = _optimizer(network, spec.train, ranks.device)
+    forward = _forward(network, spec.train.compile, ranks)
+    return Model(network, forward, loss, optimizer, precision.scaler(), precision)
+
+
+def _optimizer(network: nn.Module, train: Training, device: torch.device) -> torch.optim.Optimizer:
+    on_cuda = device.type == "cuda"
+    return torch.optim.SGD(
         network.parameters(),
-        lr=train.lr,
+        # On the device, where a recorded step reads it at each replay.
+        lr=torch.tensor(train.lr, device=device) if train.graph else train.lr,
         momentum=train.momentum,
         nesterov=train.nesterov,
         weight_decay=train.weight_decay,
         fused=on_cuda,
         foreach=not on_cuda,
     )
-    return Model(network, _forward(network, train.compile, ranks), loss, optimizer, precision.scaler(), precision)
 
 
 def _network(spec: TrainSpec, num_classes: int) -> Network:
@@ -126,6 +145,25 @@ def _forward(network: nn.Module, is_compiled: bool, ranks: Ranks) -> nn.Module:
     forward: nn.Module = network
     if ranks.size > 1:
         device_ids = [ranks.device.index] if ranks.device.type == "cuda" else None
-        forward = DistributedDataParallel(network, device_ids=device_ids)
+        forward = DistributedDataParallel(network, device_ids=device_ids, gradient_as_bucket_view=True)
+    if not is_compiled:
+        return forward
+    _check_compiler(ranks.device)
     # Evaluation stays eager: its shapes are others.
-    return cast("nn.Module", torch.compile(forward)) if is_compiled else forward
+    return cast("nn.Module", torch.compile(forward))
+
+
+def _check_compiler(device: torch.device) -> None:
+    """Refuse at once what would fail at the first step, in many lines.
+
+    Raises:
+        SpecError: torch.compile has nothing to compile with here.
+    """
+    asked = os.environ.get("CXX")
+    if not any(shutil.which(name) for name in ([asked] if asked else _COMPILERS)):
+        raise SpecError(
+            f"train.compile needs a C++ compiler, and there is no {asked or ' or '.join(_COMPILERS)} here; "
+            "install one, set CXX, or leave train.compile out"
+        )
+    if device.type == "cuda" and importlib.util.find_spec("triton") is None:
+        raise SpecError("train.compile needs triton on a GPU; install it, or leave train.compile out")

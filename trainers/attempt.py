@@ -11,16 +11,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
+from torch import Tensor
+
 from trainers import checkpoint
 from trainers.assembly import Parts, assemble, configure_torch
 from trainers.errors import FolderAwayError, NonFiniteError, Preempted
 from trainers.evaluation import Predictions, predict, score
 from trainers.finish import Finished, device_name, write_results
+from trainers.health import memory_told, peak_memory_bytes
 from trainers.outputs import write_metrics_csv
 from trainers.passing import is_passing
 from trainers.patience import ONE_TRY, PATIENCE_SECONDS, Patience
 from trainers.progress import Progress
 from trainers.ranks import Ranks, join_ranks, leave_ranks
+from trainers.saving import SaveClock
 from trainers.spec import TrainSpec, parse_spec
 from trainers.state import Best, TrainState
 from trainers.stopping import StopRequest
@@ -63,6 +67,7 @@ def run_attempt(
     Raises:
         SpecError, DataError: the job cannot run as asked.
         NonFiniteError: training diverged.
+        DeviceMemoryError: the device has too little memory.
         Preempted: asked to stop, and a checkpoint is there if a step was made and the folder took it; or a folder was
             waited for in vain, and there is a checkpoint to go on from later.
         FolderAwayError: a folder was waited for in vain, and there is no checkpoint.
@@ -72,7 +77,9 @@ def run_attempt(
     ranks = join_ranks(spec.train.ranks)
     patience = Patience(patience_seconds, lambda: stop.is_set)
     try:
-        Attempt(spec, folders, assemble(spec, ranks, stop, patience), ranks).run(stop, patience)
+        with memory_told(ranks.device, lambda: None):
+            parts = assemble(spec, ranks, stop, patience)
+        Attempt(spec, folders, parts, ranks).run(stop, patience)
     except FolderAwayError as error:
         if checkpoint.may_stand([folders.own, *folders.earlier]):
             raise Preempted(str(error)) from error
@@ -92,6 +99,10 @@ def _unless_passing(what: str) -> Iterator[None]:
         log.warning("%s could not be written, going on without: %s", what, error)
 
 
+def _on_cpu(state: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value.cpu() if isinstance(value, Tensor) else value for key, value in state.items()}
+
+
 class Attempt:
     """Epochs, checkpoints and outputs of one attempt.
 
@@ -107,24 +118,36 @@ class Attempt:
         self.loop, self.model = parts.loop, parts.loop.model
         self.state = TrainState.fresh(self.loop.steps, ranks.device)
         self.is_saved = True  # the newest checkpoint is on disk; rank 0 knows
+        self._clock = SaveClock()
+        self._last_good = ""
 
     def run(self, stop: StopRequest, patience: Patience) -> None:
         """Resume, train the remaining epochs, and write the outputs.
 
         Raises:
-            NonFiniteError, Preempted, FolderAwayError: as `run_attempt`.
+            NonFiniteError, DeviceMemoryError, Preempted, FolderAwayError: as `run_attempt`.
         """
         self._resume(patience)
         stop.defer()
         progress = self._progress()
         patience = replace(patience, tell=progress.waits)
+        try:
+            with memory_told(self.ranks.device, lambda: (self.state.epoch + 1, self.state.step + 1)):
+                predictions = self._train(stop, progress)
+                self._finish(predictions, patience)
+        except NonFiniteError as error:
+            error.last_good = self._last_good
+            raise
+
+    def _train(self, stop: StopRequest, progress: Progress) -> Predictions | None:
+        """The remaining epochs; the last one's predictions, if there was one."""
         predictions = None
         while self.state.epoch < self.spec.train.epochs:
-            if not self.loop.run_epoch(self.state, stop, progress):
+            if not self.loop.run_epoch(self.state, stop, progress, self._save_within_epoch):
                 self._save_and_leave()
             predictions = self._end_epoch()
             self._say(progress)
-        self._finish(predictions, patience)
+        return predictions
 
     def _resume(self, patience: Patience) -> None:
         """Go on from the newest whole checkpoint; rank 0 chooses it, the others read what it has chosen."""
@@ -151,10 +174,12 @@ class Attempt:
         self.model.optimizer.load_state_dict({**content["optimizer"], "param_groups": groups})
         if content["scaler"]:  # empty where fp16 was not in use
             self.model.scaler.load_state_dict(content["scaler"])
+        self.model.loss.load_state_dict(content["losses"][self.ranks.rank])
         self.state = TrainState.restore(content["state"], self.ranks.device)
         if not self.ranks.is_first:  # rank 0 holds the sums of all ranks
             self.state.losses.zero_()
             self.state.correct.zero_()
+        self._last_good = self._named()
         log.info("resumed after epoch %d and step %d", self.state.epoch, self.state.step)
 
     def _save(self, patience: Patience, weights: Mapping[str, Any] | None = None) -> None:
@@ -166,6 +191,8 @@ class Attempt:
         """
         self.ranks.share_first(self.model.network.buffers())
         losses, correct = self.ranks.sum(self.state.losses), self.ranks.sum(self.state.correct)
+        # Each rank's own: what a loss has gathered, it has gathered from that rank's samples.
+        gathered = self.ranks.gather_objects(_on_cpu(self.model.loss.state_dict()))
         if not self.ranks.is_first:
             return
         content = {
@@ -173,12 +200,24 @@ class Attempt:
             "model": weights or self.model.network.state_dict(),
             "optimizer": self.model.optimizer.state_dict(),
             "scaler": self.model.scaler.state_dict(),
+            "losses": gathered,
+            "attempt": self.folders.own.name,
             "state": self.state.record() | {"losses": losses.cpu(), "correct": correct.cpu()},
             "network": self.parts.description,
         }
         self.is_saved = False
-        checkpoint.save(self.folders.own, content, patience)
-        self.is_saved = True
+        with self._clock.saving():
+            checkpoint.save(self.folders.own, content, patience)
+        self.is_saved, self._last_good = True, self._named()
+
+    def _named(self) -> str:
+        """The checkpoint of where the run stands, for a person."""
+        step = f", step {self.state.step}" if self.state.step else ""
+        return f"{self.folders.own / checkpoint.NAME}, after epoch {self.state.epoch}{step}"
+
+    def _save_within_epoch(self) -> None:
+        with _unless_passing(f"the checkpoint within epoch {self.state.epoch + 1}"):
+            self._save(ONE_TRY)
 
     def _save_and_leave(self) -> NoReturn:
         if self.state.epoch or self.state.step:
@@ -206,11 +245,15 @@ class Attempt:
                 row |= score(predictions, self.parts.splits)
         row["seconds"] = self.state.epoch_seconds + time.monotonic() - began
         self._count_epoch(row)
-        with _unless_passing(f"the checkpoint after epoch {number}"):
-            self._save(ONE_TRY)
-        if predictions is not None and self.ranks.is_first:
-            with _unless_passing(f"metrics.csv after epoch {number}"):
-                write_metrics_csv(self.folders.own / "metrics.csv", self.state.history)
+        self.is_saved = not self.ranks.is_first
+        # The last epoch always: what its evaluation costs is not spent twice.
+        is_due = self.ranks.is_first and (self._clock.is_due() or number == self.spec.train.epochs)
+        if self.ranks.largest(int(is_due)):
+            with _unless_passing(f"the checkpoint after epoch {number}"):
+                self._save(ONE_TRY)
+            if self.ranks.is_first:
+                with _unless_passing(f"metrics.csv after epoch {number}"):
+                    write_metrics_csv(self.folders.own / "metrics.csv", self.state.history)
         return predictions
 
     def _predict(self) -> Predictions:
@@ -226,6 +269,11 @@ class Attempt:
         """Take the epoch into the history, and its weights if they are the best so far."""
         self.state.history.append(row)
         self.state.seconds += row["seconds"]
+        self.state.train_seconds += self.state.epoch_seconds
+        device = self.ranks.device
+        self.state.gpu_seconds += row["seconds"] * self.ranks.size if device.type == "cuda" else 0.0
+        peak = self.ranks.largest(peak_memory_bytes(device))
+        self.state.peak_memory_bytes = max(self.state.peak_memory_bytes, peak)
         self.state.begin_next_epoch()
         score_now = row.get(_SELECTED_BY.get(self.spec.select, ""))
         if score_now is not None and (self.state.best is None or score_now > self.state.best.score):
@@ -252,7 +300,13 @@ class Attempt:
     def _progress(self) -> Progress:
         path = os.environ.get(PROGRESS_VARIABLE)
         done = self.state.epoch + self.state.step / self.loop.steps
-        return Progress(Path(path) if path and self.ranks.is_first else None, self.spec.train.epochs, done)
+        device = self.ranks.device
+        return Progress(
+            Path(path) if path and self.ranks.is_first else None,
+            self.spec.train.epochs,
+            done,
+            lambda: peak_memory_bytes(device),
+        )
 
     def _say(self, progress: Progress) -> None:
         """One line an epoch, for the log."""
@@ -263,6 +317,6 @@ class Attempt:
         left = progress.eta_seconds(self.state.epoch)
         print(  # noqa: T201 - the log is this process's standard output
             f"epoch {row['epoch']}/{epochs}: loss {row['train_loss']:.4f}, accuracy {row['train_acc']:.4f}{test}, "
-            f"{row['seconds']:.1f} s, {left or 0:.0f} s left",
+            f"{row['seconds']:.1f} s, {progress.images_per_second():,.0f} images/s, {left or 0:.0f} s left",
             flush=True,
         )

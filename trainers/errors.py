@@ -27,9 +27,36 @@ class NonFiniteError(ArithmeticError):
     def __init__(self, what: str, epoch: int, step: int) -> None:
         super().__init__(what, epoch, step)
         self.what, self.epoch, self.step = what, epoch, step
+        self.last_good = ""  # of checkpoints, as a person would look for it
 
     def __str__(self) -> str:
-        return f"the {self.what} stopped being finite at epoch {self.epoch}, step {self.step}; try a smaller train.lr"
+        good = f"; the last good checkpoint: {self.last_good}" if self.last_good else ""
+        where = f"at epoch {self.epoch}, step {self.step}"
+        return f"the {self.what} stopped being finite {where}; try a smaller train.lr{good}"
+
+
+class DeviceMemoryError(MemoryError):
+    """The device has not as much memory as a step takes.
+
+    Args:
+        where: what was being done.
+        peak_bytes: taken at most.
+        total_bytes: that the device has.
+        epoch, step: from 1; None before the first.
+    """
+
+    def __init__(
+        self, where: str, peak_bytes: int, total_bytes: int, epoch: int | None = None, step: int | None = None
+    ) -> None:
+        super().__init__(where, peak_bytes, total_bytes, epoch, step)
+        self.where, self.peak_memory_bytes, self.total_bytes = where, peak_bytes, total_bytes
+        self.epoch, self.step = epoch, step
+
+    def __str__(self) -> str:
+        return (
+            f"out of memory {self.where}: {self.peak_memory_bytes / 2**30:.2f} GiB of {self.total_bytes / 2**30:.2f} "
+            "were taken at the peak; use a smaller train.batch_size, or train.accumulate to compute it in parts"
+        )
 
 
 class FolderAwayError(OSError):

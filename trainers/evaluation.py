@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from trainers.calibration.metrics import nll
 from trainers.calibration.temperature import fit_temperature
-from trainers.data.resident import Pixels, Resident
+from trainers.data.images import Images
+from trainers.data.resident import Pixels
 from trainers.metrics.evaluate import evaluate
 from trainers.precision import Precision
 from trainers.ranks import Ranks
@@ -38,7 +39,7 @@ class Predictor:
     ranks: Ranks
     stop: StopRequest
 
-    def logits(self, split: Resident) -> Tensor | None:
+    def logits(self, split: Images) -> Tensor | None:
         """Logits (N, C) float32 on the CPU, on every rank; None: asked to stop. All ranks call it."""
         self.ranks.share_first(self.network.buffers())
         self.network.eval()
@@ -46,12 +47,13 @@ class Predictor:
         starts = range(0, len(split), batch)
         rank, size = self.ranks.rank, self.ranks.size
         mine = starts[rank * len(starts) // size : (rank + 1) * len(starts) // size]
+        reader = split.reader(torch.arange(len(split)), batch)
         parts = []
         with torch.inference_mode(), self.precision.autocast():
             for start in mine:
                 if self.stop.is_set:
                     break
-                images = self.pixels.normalise(split.pixels[start : start + batch])
+                images = self.pixels.normalise(reader.read(start, min(start + batch, len(split))))
                 parts.append(self.network(images).float())
         if self.ranks.largest(int(self.stop.is_set)):
             return None
@@ -87,8 +89,8 @@ class Splits:
         class_counts: training images per class, (C,).
     """
 
-    test: Resident
-    val: Resident | None
+    test: Images
+    val: Images | None
     class_counts: tuple[int, ...]
 
 

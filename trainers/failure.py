@@ -40,6 +40,7 @@ def failure_record(error: BaseException) -> dict[str, Any]:
         "error": text if is_ours or not lines else f"{type(error).__name__}: {text}",
         "step": getattr(error, "step", None),
         "epoch": getattr(error, "epoch", None),
+        "peak_memory_bytes": getattr(error, "peak_memory_bytes", None),
         "errno": cause.errno if isinstance(cause, OSError) else None,
         "filename": os.fsdecode(cause.filename) if isinstance(cause, OSError) and _is_name(cause.filename) else None,
     }

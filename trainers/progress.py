@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +16,10 @@ log = logging.getLogger(__name__)
 _PERIOD_SECONDS: Final = 1.0
 
 
+def _unknown() -> None:
+    return None
+
+
 class Progress:
     """Writes the progress of one process.
 
@@ -22,23 +27,26 @@ class Progress:
         path: the file to replace; None: nobody watches.
         epochs: of the whole run.
         done: epochs that an earlier attempt had done, with the part of the one it had begun.
+        peak_memory_bytes: says how much has been taken at most; asked once a second.
     """
 
-    def __init__(self, path: Path | None, epochs: int, done: float) -> None:
+    def __init__(
+        self, path: Path | None, epochs: int, done: float, peak_memory_bytes: Callable[[], int | None] = _unknown
+    ) -> None:
         self._path, self._epochs = path, epochs
+        self._peak_memory_bytes = peak_memory_bytes
         self._began_at, self._began = done, time.monotonic()
         self._images = 0
         self._written = 0.0
         self._is_lost = False
         self._report: dict[str, Any] = {"epoch": int(done), "epochs": epochs, "fraction": done / epochs}
 
-    def seen(self, images: int, done: float, peak_memory_bytes: int | None) -> None:
+    def seen(self, images: int, done: float) -> None:
         """Take note of a step, and write if it is time.
 
         Args:
             images: in the step.
             done: epochs done, with the part of the running one.
-            peak_memory_bytes: of the GPU.
         """
         self._images += images
         now = time.monotonic()
@@ -50,11 +58,15 @@ class Progress:
             "epochs": self._epochs,
             "fraction": done / self._epochs,
             "eta_seconds": self.eta_seconds(done),
-            "images_per_second": self._images / max(now - self._began, 1e-9),
-            "peak_memory_bytes": peak_memory_bytes,
+            "images_per_second": self.images_per_second(now),
+            "peak_memory_bytes": self._peak_memory_bytes(),
             "waiting": None,
         }
         self._put(self._path)
+
+    def images_per_second(self, now: float | None = None) -> float:
+        """Images trained on by this process a second, evaluation and checkpoints included."""
+        return self._images / max((time.monotonic() if now is None else now) - self._began, 1e-9)
 
     def waits(self, line: str) -> None:
         """Say, in the log and in the file, what the run waits for."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import torch
 import torch.distributed as dist
@@ -89,10 +89,14 @@ class Ranks:
 
     def gather(self, tensor: Tensor) -> list[Tensor]:
         """All ranks' CPU tensors, in the order of the ranks."""
+        return self.gather_objects(tensor)
+
+    def gather_objects(self, value: Any) -> list[Any]:
+        """All ranks' values, in the order of the ranks; tensors on the CPU."""
         if self.size == 1:
-            return [tensor]
-        gathered: list[Tensor] = [tensor] * self.size
-        dist.all_gather_object(gathered, tensor)
+            return [value]
+        gathered: list[Any] = [None] * self.size
+        dist.all_gather_object(gathered, value)
         return gathered
 
     def wait(self) -> None:

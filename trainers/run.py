@@ -17,7 +17,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from trainers.errors import EXIT_PREEMPTED, DataError, FolderAwayError, NonFiniteError, Preempted, SpecError
+from trainers.errors import (
+    EXIT_PREEMPTED,
+    DataError,
+    DeviceMemoryError,
+    FolderAwayError,
+    NonFiniteError,
+    Preempted,
+    SpecError,
+)
 from trainers.failure import write_failure
 from trainers.lifeline import die_with_parent
 from trainers.patience import PATIENCE_SECONDS
@@ -46,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The launcher of several ranks does not hand on their exit status, so the record says it too.
         _leave(options.folder, request, stop)
         return EXIT_PREEMPTED
-    except (SpecError, DataError, NonFiniteError, FolderAwayError) as error:
+    except (SpecError, DataError, NonFiniteError, DeviceMemoryError, FolderAwayError) as error:
         print(f"error: {error}", file=sys.stderr)  # noqa: T201 - the log
         _leave(options.folder, error, stop)
         return _EXIT_FAILED

@@ -9,9 +9,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-from trainers.catalogue import CHOICES, MIXERS, RECIPES, RULES, SAMPLERS, SELECTIONS, Entry
+from trainers.catalogue import CHOICES, MIXERS, RECIPES, RULES, SAMPLERS, SELECTIONS, TRAIN, Entry
 from trainers.errors import SpecError
-from trainers.names import entry, unknown
+from trainers.names import entry, parameters, unknown
 
 _OUTSIDE_IDENTITY: Final = ("schema", "job", "experiment", "kind")
 
@@ -37,6 +37,8 @@ class Training:
     threads: int
     precision: str
     compile: bool
+    graph: bool
+    accumulate: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +55,7 @@ class TrainSpec:
     backbone: Mapping[str, Any]
     head: Mapping[str, Any]
     loss: Mapping[str, Any]
+    mixer: Mapping[str, Any]
     data_seed: int
     seed: int
     select: str
@@ -72,12 +75,14 @@ def parse_spec(document: Mapping[str, Any]) -> TrainSpec:
     Raises:
         SpecError: a key is missing or unknown, or a value asks for what this trainer does not do.
     """
-    _only_default(document, {"rule": RULES, "sampler": SAMPLERS, "mixer": MIXERS, "recipe": RECIPES})
+    _only_default(document, {"rule": RULES, "sampler": SAMPLERS, "recipe": RECIPES})
     training = _training(document.get("train", {}))
     names = {field.name for field in fields(TrainSpec)} - {"train", "digest"}
     missing = names - set(document)
     if missing:
         raise SpecError(f"the spec lacks {min(missing)!r}; write it with every default filled in")
+    mixer = entry(MIXERS, "mixer", document["mixer"]["name"])[1]
+    parameters(mixer, "mixer", {key: value for key, value in document["mixer"].items() if key != "name"})
     if document["select"] not in SELECTIONS:
         raise unknown("select", document["select"], SELECTIONS)
     if document["select"] == "best_val" and document["val"] == "none":
@@ -118,16 +123,32 @@ def _training(section: Mapping[str, Any]) -> Training:
     for key, choices in CHOICES.items():
         if section[key] not in choices:
             raise unknown(f"train.{key}", str(section[key]), choices)
+    _check_together(section)
+    return Training(**section)
+
+
+def _check_together(section: Mapping[str, Any]) -> None:
+    """Refuse values that are good each and not together."""
     if section["schedule"] == "one_cycle" and section["warmup_epochs"]:
         raise SpecError("train.schedule one_cycle has its own warm-up; leave out train.warmup_epochs")
     if section["batch_size"] % section["ranks"]:
         raise SpecError(
             f"train.batch_size {section['batch_size']} cannot be shared by {section['ranks']} ranks; use a multiple"
         )
-    return Training(**section)
+    if section["batch_size"] // section["ranks"] % section["accumulate"]:
+        raise SpecError(
+            f"train.accumulate {section['accumulate']} cannot cut {section['batch_size'] // section['ranks']} images, "
+            "a rank's batch, into equal parts; use a divisor"
+        )
+    if section["graph"] and (section["ranks"] > 1 or section["compile"]):
+        raise SpecError(
+            "train.graph records the step of one rank, not compiled; leave out train.ranks or train.compile"
+        )
 
 
 def _digest(document: Mapping[str, Any]) -> str:
     content = {key: value for key, value in document.items() if key not in _OUTSIDE_IDENTITY}
     content["dataset"] = {key: value for key, value in document["dataset"].items() if key != "path"}
+    # As in a job's id: a key that a later version adds leaves the runs before it what they were.
+    content["train"] = {key: value for key, value in document["train"].items() if value != TRAIN.get(key)}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -41,6 +41,9 @@ class TrainState:
         history: a row an epoch.
         best: None with `select: last`.
         devices_seen: names of the devices that trained this run, in order.
+        train_seconds: spent on the steps of the epochs done, without evaluation and checkpoints.
+        gpu_seconds: spent on all epochs, times the GPUs that were held; 0 on a CPU.
+        peak_memory_bytes: of any rank's GPU; on a CPU, of any rank's process.
     """
 
     losses: Tensor
@@ -53,6 +56,9 @@ class TrainState:
     history: list[dict[str, Any]] = field(default_factory=list)
     best: Best | None = None
     devices_seen: list[str] = field(default_factory=list)
+    train_seconds: float = 0.0
+    gpu_seconds: float = 0.0
+    peak_memory_bytes: int = 0
 
     @classmethod
     def fresh(cls, steps: int, device: torch.device) -> TrainState:
@@ -80,6 +86,9 @@ class TrainState:
             "history": self.history,
             "best": None if self.best is None else vars(self.best),
             "devices_seen": self.devices_seen,
+            "train_seconds": self.train_seconds,
+            "gpu_seconds": self.gpu_seconds,
+            "peak_memory_bytes": self.peak_memory_bytes,
         }
 
     @classmethod

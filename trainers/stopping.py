@@ -1,11 +1,17 @@
-"""SIGTERM and SIGINT, turned into a flag that the training loop looks at between steps; no torch."""
+"""Requests to stop, turned into a flag that the training loop looks at between steps; no torch.
+
+SIGTERM, SIGINT, and SIGUSR1, which schedulers send some minutes before the end.
+"""
 
 from __future__ import annotations
 
 import signal
 from types import FrameType
+from typing import Final
 
 from trainers.errors import Preempted
+
+_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
 
 
 class StopRequest:
@@ -20,8 +26,8 @@ class StopRequest:
         self._is_deferred = False
 
     def install(self) -> None:
-        """Take over SIGTERM and SIGINT; main thread only."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        """Take over these signals; main thread only."""
+        for number in _SIGNALS:
             signal.signal(number, self._receive)
 
     def defer(self) -> None:
@@ -30,7 +36,7 @@ class StopRequest:
 
     def ignore(self) -> None:
         """From here on signals change nothing: the process is about to end with a status of its own."""
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:

@@ -100,7 +100,7 @@ def named_part(head: str, given: Given) -> Part:
             raise InputError(
                 f"{where}: {head} {name} needs {parameter!r}", f"write {head}: {{name: {name}, {parameter}: ...}}"
             )
-        values[parameter] = checked(f"{head}.{parameter}", nodes[parameter], kind())
+        values[parameter] = _parameter(f"{head}.{parameter}", nodes[parameter], kind(), entry, parameter)
     sparse = {key: value for key, value in values.items() if key in entry.required or value != entry.params[key]}
     view = {head: name} | {f"{head}.{key}": value for key, value in {**entry.params, **values}.items()}
     is_default = not sparse and name == catalogue.NAMED[head][1]

@@ -48,6 +48,19 @@ def training_part(given: Given) -> Part:
             f"{node.where}: {full['ranks']} ranks cannot share a train.batch_size of {full['batch_size']}",
             "make it a multiple of the ranks",
         )
+    if full["batch_size"] // full["ranks"] % full["accumulate"]:
+        node = given.get("accumulate") or given.get("batch_size") or given["ranks"]
+        raise InputError(
+            f"{node.where}: train.accumulate {full['accumulate']} cannot cut {full['batch_size'] // full['ranks']} "
+            "images, a rank's batch, into equal parts",
+            "make it a divisor",
+        )
+    if full["graph"] and (full["ranks"] > 1 or full["compile"]):
+        rival = "ranks" if full["ranks"] > 1 else "compile"
+        node = given.get("graph") or given[rival]
+        raise InputError(
+            f"{node.where}: train.graph records the step of one rank, not compiled", f"leave out train.{rival}"
+        )
     sparse = {key: value for key, value in full.items() if value != catalogue.TRAIN[key]}
     view = {f"train.{key}": value for key, value in full.items()}
     if PRESET in given:

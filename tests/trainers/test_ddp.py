@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
+import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -42,3 +47,42 @@ def test_two_ranks_see_the_samples_of_one_and_learn_as_much_also_when_interrupte
 def first_loss(folder: Path) -> float:
     with (folder / "metrics.csv").open(newline="") as file:
         return float(next(csv.DictReader(file))["train_loss"])
+
+
+def looked_at(folder: Path, spec: Mapping[str, Any], *options: str) -> dict[str, Any]:
+    """What `tests.trainers.global_batches` says of a spec."""
+    folder.mkdir()
+    ranks, path, out = spec["train"]["ranks"], folder / "spec.json", folder / "out.pt"
+    path.write_text(json.dumps(spec))
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks)] if ranks > 1 else []
+    subprocess.run(
+        [sys.executable, *launcher, "-m", "tests.trainers.global_batches", str(path), str(out), *options],
+        check=True,
+        timeout=240,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    found: dict[str, Any] = torch.load(out, weights_only=True)
+    return found
+
+
+def close(ones: list[torch.Tensor], others: list[torch.Tensor]) -> None:
+    for one, other in zip(ones, others, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("mixer", [{"name": "none"}, {"name": "mixup", "alpha": 0.4}])
+def test_one_rank_and_two_see_the_same_global_batches_and_have_the_same_gradients(
+    tmp_path: Path, mixer: dict[str, Any]
+) -> None:
+    def spec(**train: Any) -> dict[str, Any]:
+        return document({**TRAIN, "augment": "strong", **train}, imbalance=IMBALANCE, mixer=mixer)
+
+    one = looked_at(tmp_path / "one", spec(ranks=1), "--frozen")
+    two = looked_at(tmp_path / "two", spec(ranks=2), "--frozen")
+    assert one["hashes"] == two["hashes"]
+    assert len(set(one["hashes"])) == len(one["hashes"]) == 4
+    close(one["gradients"], two["gradients"])
+    # Batch norm at work sees a rank's part of a batch; one rank that computes the same parts has the same gradients.
+    parts = looked_at(tmp_path / "parts", spec(ranks=1, accumulate=2))
+    ranks = looked_at(tmp_path / "ranks", spec(ranks=2))
+    close(parts["gradients"], ranks["gradients"])

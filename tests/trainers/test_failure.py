@@ -12,7 +12,7 @@ import torch
 
 from tests.trainers.small_disk import grow, small_disk
 from tests.trainers.waits import at_first_wait
-from trainers.errors import DataError, FolderAwayError, NonFiniteError, Preempted
+from trainers.errors import DataError, DeviceMemoryError, FolderAwayError, NonFiniteError, Preempted
 from trainers.failure import write_failure
 
 CASES: list[tuple[BaseException, dict[str, Any]]] = [
@@ -22,6 +22,10 @@ CASES: list[tuple[BaseException, dict[str, Any]]] = [
         {"kind": "oom", "error": "OutOfMemoryError: CUDA out of memory."},
     ),
     (MemoryError(), {"kind": "oom", "error": "MemoryError"}),
+    (
+        DeviceMemoryError("at epoch 2, step 1", 3 * 2**30, 4 * 2**30, 2, 1),
+        {"kind": "oom", "epoch": 2, "step": 1, "peak_memory_bytes": 3 * 2**30},
+    ),
     (DataError("a/b.png is broken"), {"kind": "failed", "error": "a/b.png is broken"}),
     (RuntimeError("first\nsecond"), {"kind": "failed", "error": "RuntimeError: first"}),
     (Preempted(), {"kind": "preempted", "error": "asked to stop"}),
@@ -32,7 +36,7 @@ CASES: list[tuple[BaseException, dict[str, Any]]] = [
 def test_the_record_says_what_kind_and_one_line(tmp_path: Path, error: BaseException, expected: dict[str, Any]) -> None:
     write_failure(tmp_path, error)
     record = json.loads((tmp_path / "failure.json").read_text())
-    assert set(record) == {"kind", "error", "step", "epoch", "errno", "filename"}
+    assert set(record) == {"kind", "error", "step", "epoch", "peak_memory_bytes", "errno", "filename"}
     assert record | {"errno": None, "filename": None, **expected} == record
     assert [path.name for path in tmp_path.iterdir()] == ["failure.json"]
 

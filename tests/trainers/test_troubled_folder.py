@@ -114,7 +114,7 @@ def test_a_data_set_that_cannot_be_read_now_is_read_later(tmp_path: Path, monkey
     monkeypatch.setenv("ORCH_DATA", str(tmp_path))
     monkeypatch.setenv("ORCH_CACHE", str(tmp_path / "cache"))
     image = image_tree(tmp_path / "tiny") / "train" / "ant" / "00.png"
-    spec = document({"epochs": 1}, imbalance={"type": "none"})
+    spec = document({"epochs": 1, "batch_size": 4}, imbalance={"type": "none"})
     with at_first_wait(make_unreadable(image)) as lines:
         attempt(tmp_path / "run", spec)
     assert lines[0].startswith("waiting for the data set folder: [Errno 5] Input/output error")

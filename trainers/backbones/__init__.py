@@ -25,7 +25,7 @@ def build_backbone(
         a module: images (N, 3, H, W) float -> logits (N, C).
 
     Raises:
-        SpecError: unknown name or parameter; a ValueError.
+        SpecError: unknown name or parameter, or a value that it cannot have; a ValueError.
     """
     name, found = names.entry(BACKBONES, "backbone", name)
     head_spec = {"name": head} if isinstance(head, str) else dict(head)
@@ -35,5 +35,9 @@ def build_backbone(
     def build_head(features: int) -> Any:
         return names.code(head_entry)(features, num_classes, **head_values)
 
-    network: Network = names.code(found)(build_head, **names.parameters(found, f"backbone {name}", parameters))
+    values = names.parameters(found, f"backbone {name}", parameters)
+    for key, choices in found.choices.items():
+        if values[key] not in choices:
+            raise names.unknown(f"{key} of backbone {name}", str(values[key]), choices)
+    network: Network = names.code(found)(build_head, **values)
     return network

@@ -15,12 +15,16 @@ class Network(nn.Module, ABC):
 
     Attributes:
         linear: the head, features (N, D) -> logits (N, C); set by the subclass.
+        draws: whether training draws random numbers (dropout); who trains it seeds torch's generators at each step.
+        published_head: what published files of this network call the head, beside the usual names.
 
     Shape:
         images (N, 3, H, W) float; logits (N, C); features (N, D).
     """
 
     linear: nn.Module
+    draws: bool = False
+    published_head: str = "fc"
 
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ import math
 from typing import Any, Final
 
 import numpy as np
-from scipy.optimize import brentq
 
 from trainers.calibration.inputs import Floats, checked_logits
 
@@ -33,6 +32,8 @@ def fit_temperature(logits: Any, targets: Any) -> float:
 
     Source: Guo et al., ICML 2017.
     """
+    from scipy.optimize import brentq  # a third of a second to import, and most runs fit nothing
+
     scores, labels = checked_logits(logits, targets)
     shifted = scores - scores.max(axis=1, keepdims=True)
     of_target = float(shifted[np.arange(len(labels)), labels].mean())

@@ -1,13 +1,16 @@
-"""Decoded images on this host's disk: built once, by one process, whole or absent; no torch."""
+"""Decoded images on this host's disk: built once, by one process, whole or absent; checked when opened. No torch."""
 
 from __future__ import annotations
 
+import glob
 import json
+import logging
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from filelock import FileLock
@@ -15,8 +18,14 @@ from numpy.typing import DTypeLike, NDArray
 
 from trainers.data.fingerprint import SPLITS
 from trainers.data.images import Dataset, Split
+from trainers.data.manifest import DamagedError, check, seal
+from trainers.errors import DataError
+from trainers.passing import is_passing
 
-_CLASSES = "classes.json"
+log = logging.getLogger(__name__)
+
+_CLASSES: Final = "classes.json"
+_FILES: Final = (_CLASSES, *(f"{split}-{part}.npy" for split in SPLITS for part in ("targets", "images")))
 
 
 def cache_root() -> Path:
@@ -33,21 +42,33 @@ def data_root() -> Path:
 
 
 def cached(key: str, build: Callable[[Path], tuple[str, ...]]) -> Dataset:
-    """The data set under a key, as memory maps; built first if it is not there.
+    """The data set under a key, as memory maps; built first if it is not there, and again if it is not whole.
 
     Args:
         key: names the content; a path below the cache folder.
         build: writes `<split>-images.npy` and `<split>-targets.npy` of both splits into the folder it is given and
-            returns the class names. What it raises leaves nothing behind but an unfinished folder, which the next
-            builder removes.
+            returns the class names. What it raises leaves nothing behind, and what was there as it was.
+
+    Raises:
+        DataError: what is there is damaged and cannot be built anew.
+        OSError: it cannot be read or written. Also what `build` raises.
     """
     final = cache_root() / key
-    if not final.is_dir():
+    try:
+        return _open(final)
+    except DamagedError as error:
+        damage = error  # or it is being put there at this moment: only who holds the lock can tell
+    try:
         final.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(final.with_name(final.name + ".lock")):
-            if not final.is_dir():
-                _build(final, build)
-    return _open(final)
+            return _open_or_build(final, build)
+    except (DataError, OSError) as error:
+        if not final.exists() or (isinstance(error, OSError) and is_passing(error)):
+            raise
+        raise DataError(
+            f"the image cache {final} is damaged ({damage}) and cannot be built anew: {' '.join(str(error).split())}; "
+            f"mend that, or put a whole copy in place of {final}"
+        ) from error
 
 
 def new_array(path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> np.memmap[Any, Any]:
@@ -76,19 +97,52 @@ def save_array(path: Path, content: NDArray[Any]) -> None:
     array.flush()
 
 
+def _open_or_build(final: Path, build: Callable[[Path], tuple[str, ...]]) -> Dataset:
+    try:
+        return _open(final)  # somebody may have built it while we waited for the lock
+    except DamagedError as damage:
+        if final.exists():
+            log.warning("the image cache %s is damaged (%s); building it anew", final, damage)
+    _build(final, build)
+    return _load(final)
+
+
 def _build(final: Path, build: Callable[[Path], tuple[str, ...]]) -> None:
-    unfinished = final.with_name(final.name + ".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)  # ours alone: we hold the lock of this key
+    """Build beside the place and put it there; for the one that holds the lock of this key."""
+    unfinished, replaced = final.with_name(final.name + ".unfinished"), final.name + ".replaced."
+    for left in (unfinished, *final.parent.glob(glob.escape(replaced) + "*")):
+        shutil.rmtree(left, ignore_errors=True)  # of a builder that was killed
     unfinished.mkdir()
-    class_names = build(unfinished)
-    (unfinished / _CLASSES).write_text(json.dumps(class_names), encoding="utf-8")
-    for path in unfinished.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    unfinished.rename(final)
+    try:
+        class_names = build(unfinished)
+        (unfinished / _CLASSES).write_text(json.dumps(class_names), encoding="utf-8")
+        seal(unfinished)
+        if final.exists():
+            # Aside, not over: others may have its files mapped, and one cut short under a map would kill them.
+            aside = final.rename(tempfile.mkdtemp(prefix=replaced, dir=final.parent))
+            unfinished.rename(final)
+            shutil.rmtree(aside, ignore_errors=True)
+        else:
+            unfinished.rename(final)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)  # it takes room, on a disk that may be full
+        raise
 
 
 def _open(folder: Path) -> Dataset:
+    """The data set of a folder, if it is whole.
+
+    Raises:
+        DamagedError: it is not, or it is not there.
+    """
+    check(folder, _FILES)
+    try:
+        return _load(folder)
+    except FileNotFoundError as error:
+        raise DamagedError("it was taken away") from error  # to be replaced, after the check
+
+
+def _load(folder: Path) -> Dataset:
     train, test = (
         Split(
             images=np.load(folder / f"{split}-images.npy", mmap_mode="r"),

@@ -1,13 +1,17 @@
-"""scikit-learn's 1,797 handwritten digits as a data set that needs no download; no torch."""
+"""scikit-learn's 1,797 handwritten digits as a data set that needs no download, in the host's cache; no torch."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainers.data.images import Dataset, Split
+from trainers.data.cache import cached, save_array
+from trainers.data.fingerprint import SPLITS
+from trainers.data.images import Dataset
 from trainers.data.imbalance import permuted_ranks
 
 TRAIN_PER_CLASS: Final = 100
@@ -30,19 +34,19 @@ def load() -> Dataset:
 
     A pixel x of 0..16 becomes round(x * 255 / 16), is repeated 4x4, and its one channel three times. No flips.
     """
-    from sklearn.datasets import load_digits
+    mean, std = (_MEAN, _MEAN, _MEAN), (_STD, _STD, _STD)
+    return replace(cached("digits", _decode), has_flips=False, mean=mean, std=std)
+
+
+def _decode(target: Path) -> tuple[str, ...]:
+    from sklearn.datasets import load_digits  # a second to import: once a host
 
     bunch = load_digits()
     grey = np.rint(bunch.images * 255 / 16).astype(np.uint8)
     large = grey.repeat(_ENLARGE, axis=1).repeat(_ENLARGE, axis=2)
     images = np.repeat(large[..., None], 3, axis=3)
     targets = bunch.target.astype(np.int64)
-    train, test = (Split(images[indices], targets[indices]) for indices in split_indices(targets))
-    return Dataset(
-        train=train,
-        test=test,
-        class_names=tuple(str(digit) for digit in range(10)),
-        has_flips=False,
-        mean=(_MEAN, _MEAN, _MEAN),
-        std=(_STD, _STD, _STD),
-    )
+    for split, indices in zip(SPLITS, split_indices(targets), strict=True):
+        save_array(target / f"{split}-images.npy", images[indices])
+        save_array(target / f"{split}-targets.npy", targets[indices])
+    return tuple(str(digit) for digit in range(10))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trainers import names
 from trainers.catalogue import DATASETS
+from trainers.errors import DataError
+
+if TYPE_CHECKING:  # planning loads data sets and no torch
+    from torch import Tensor
 
 Channels = tuple[float, float, float]
 
@@ -53,6 +57,42 @@ class Dataset:
     std: Channels = CIFAR10_STD
 
 
+class Reader(Protocol):
+    """Images in the order of one epoch."""
+
+    def read(self, start: int, stop: int) -> Tensor:
+        """The images at positions `start` to `stop` of the order: (stop - start, H, W, 3) uint8 on the device.
+
+        Positions are asked for in any order; going up is the fast one. What is returned is not to be written to.
+        """
+        ...
+
+
+class Images(Protocol):
+    """A split, or some of it, wherever its pixels are; they are the same bytes everywhere."""
+
+    @property
+    def targets(self) -> Tensor:
+        """Labels on the device, (N,) int64."""
+        ...
+
+    @property
+    def size(self) -> int:
+        """Height and width in pixels."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def reader(self, order: Tensor, chunk: int) -> Reader:
+        """Read images in an order.
+
+        Args:
+            order: of the images, (M,) int64 on the CPU; an image may come several times or not at all.
+            chunk: images to fetch ahead at a time, where they have to be fetched.
+        """
+        ...
+
+
 def load_dataset(spec: Mapping[str, Any]) -> Dataset:
     """The data set that a spec names.
 
@@ -61,7 +101,7 @@ def load_dataset(spec: Mapping[str, Any]) -> Dataset:
 
     Raises:
         SpecError: unknown name or parameter.
-        DataError: the data set is missing or broken.
+        DataError: the data set is missing or broken, a split is empty, or a class has no training image.
     """
     name, found = names.entry(DATASETS, "dataset", spec["name"])
     given = {key: value for key, value in spec.items() if key not in {"name", "fingerprint"}}
@@ -69,4 +109,28 @@ def load_dataset(spec: Mapping[str, Any]) -> Dataset:
     if "fingerprint" in spec:
         values["fingerprint"] = spec["fingerprint"]
     loaded: Dataset = names.code(found)(**values)
+    _refuse_gaps(name, loaded)
     return loaded
+
+
+def _refuse_gaps(name: str, dataset: Dataset) -> None:
+    """Everything after this divides by class counts.
+
+    Raises:
+        DataError: an empty split, a label without a name, or a class without training images.
+    """
+    num_classes = len(dataset.class_names)
+    for split, images in (("training", dataset.train), ("test", dataset.test)):
+        if not len(images.targets):
+            raise DataError(f"dataset {name} has no {split} images; put some there")
+        if not 0 <= images.targets.min() <= images.targets.max() < num_classes:
+            raise DataError(
+                f"dataset {name} has {split} labels {images.targets.min()} to {images.targets.max()} "
+                f"and {num_classes} class names; labels are to be 0 to {num_classes - 1}"
+            )
+    counts = np.bincount(dataset.train.targets, minlength=num_classes)
+    if not counts.all():
+        label = int(counts.argmin())
+        raise DataError(
+            f"dataset {name} has no training images of class {dataset.class_names[label]!r}; add some, or take it out"
+        )

@@ -51,11 +51,16 @@ class Batch:
 class Loss(nn.Module, ABC):
     """Base of the losses; a subclass says the mean loss of a batch.
 
+    What a loss gathers from batch to batch lies in its buffers, is written into them in place, and is part of a
+    checkpoint. It does not look at numbers on the host, which a GPU would be waited for.
+
     Attributes:
         needs_features: whether the trainer has to hand over the features behind the logits.
+        needs_epoch: whether it changes with the epoch; a trainer tells it to nobody else.
     """
 
     needs_features: ClassVar[bool] = False
+    needs_epoch: ClassVar[bool] = False
 
     @abstractmethod
     def mean(self, batch: Batch) -> Tensor:

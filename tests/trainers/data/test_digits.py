@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -15,8 +16,10 @@ INDICES_SHA256 = "b4343334a163dc2c28b615a1040403436b4ebe4e3f2c7d0f7dc4dc5f96edd9
 
 
 @pytest.fixture(scope="module")
-def digits() -> Dataset:
-    return load()
+def digits(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dataset]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ORCH_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield load()
 
 
 def test_the_index_order_never_changes() -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torchvision.transforms import functional as transforms
 
+from trainers.data.augment import PADDING, crop_and_flip
 from trainers.data.images import CIFAR10_MEAN, CIFAR10_STD, Dataset, Split
-from trainers.data.resident import PADDING, EpochDraws, Pixels, crop_and_flip, resident
+from trainers.data.resident import Pixels, resident
 
 CPU = torch.device("cpu")
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU"))]
 NOISE = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), dtype=np.uint8)
 DATASET = Dataset(Split(NOISE, np.arange(6)), Split(NOISE[:1], np.zeros(1, dtype=np.int64)), ("a",) * 6)
 
@@ -44,17 +47,16 @@ def test_only_the_chosen_images_become_resident_in_their_order() -> None:
     assert (chosen.pixels.numpy() == NOISE[[4, 1]]).all()
 
 
-def test_an_epoch_draws_the_same_each_time_and_another_epoch_something_else() -> None:
-    first, again, other = (EpochDraws.of(50, 7, epoch, CPU) for epoch in (2, 2, 3))
-    assert first.order.tolist() == again.order.tolist()
-    assert first.offsets.tolist() == again.offsets.tolist()
-    assert first.flips.tolist() == again.flips.tolist()
-    assert first.order.tolist() != other.order.tolist()
-    assert first.offsets.tolist() != other.offsets.tolist()
+def test_an_image_that_is_not_there_cannot_be_chosen() -> None:
+    with pytest.raises(IndexError):
+        resident(DATASET.train, np.array([6]), CPU)
 
 
-def test_draws_cover_every_image_every_offset_and_both_sides() -> None:
-    draws = EpochDraws.of(2000, 0, 0, CPU)
-    assert sorted(draws.order.tolist()) == list(range(2000))
-    assert set(draws.offsets.flatten().tolist()) == set(range(2 * PADDING + 1))
-    assert 0.4 < float(draws.flips.float().mean()) < 0.6
+@pytest.mark.parametrize("device", DEVICES)
+def test_a_reader_gives_the_positions_of_its_order(device: str) -> None:
+    images = resident(DATASET.train, np.array([4, 1, 5]), torch.device(device))
+    assert (len(images), images.size) == (3, 32)
+    reader = images.reader(torch.tensor([2, 0, 0, 1]), chunk=2)
+    assert (reader.read(0, 4).cpu().numpy() == NOISE[[5, 4, 4, 1]]).all()
+    assert (reader.read(3, 4).cpu().numpy() == NOISE[[1]]).all()
+    assert reader.read(1, 1).shape == (0, 32, 32, 3)

@@ -1,0 +1,118 @@
+"""Where batches come from: images on the device, in an order and with draws that follow from seed and epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+
+from trainers.data.augment import Augmentation
+from trainers.data.images import Images
+from trainers.data.mixing import Mix
+from trainers.data.order import epoch_order
+from trainers.data.resident import Pixels, on_device
+from trainers.ranks import Share
+from trainers.step import Samples
+
+# Images that are cropped, flipped and so on at once: on a GPU many, as launching is what it costs; on a CPU a batch,
+# which stays in the cache.
+_AT_ONCE: Final = {"cpu": 1, "cuda": 8192}
+
+
+@dataclass(frozen=True)
+class Feed:
+    """The training images and what is done to them.
+
+    Attributes:
+        images: the training images.
+        pixels: their normalisation.
+        has_flips: whether augmentation may mirror.
+        augment: its name.
+        mixer: of the catalogue, with its parameters.
+        seed: of the run.
+        device: where batches are.
+    """
+
+    images: Images
+    pixels: Pixels
+    has_flips: bool
+    augment: str
+    mixer: Mapping[str, Any]
+    seed: int
+    device: torch.device
+
+    def epoch(self, epoch: int, batch_size: int) -> EpochFeed:
+        """The batches of an epoch."""
+        return EpochFeed(self, epoch, batch_size)
+
+
+class EpochFeed:
+    """The batches of one epoch; the same for any number of ranks and wherever the epoch is taken up.
+
+    Args:
+        feed: where they come from.
+        epoch: from 0.
+        batch_size: of all but the last batch.
+    """
+
+    def __init__(self, feed: Feed, epoch: int, batch_size: int) -> None:
+        self._feed, self._epoch, self._batch_size = feed, epoch, batch_size
+        count, device = len(feed.images), feed.device
+        order = epoch_order(count, feed.seed, epoch)
+        self._targets = feed.images.targets.index_select(0, on_device(order, device))
+        self._chunk = max(1, _AT_ONCE[device.type] // batch_size) * batch_size
+        self._reader = feed.images.reader(order, self._chunk)
+        self._augmentation = Augmentation.of(
+            feed.augment,
+            count=count,
+            size=feed.images.size,
+            has_flips=feed.has_flips,
+            seed=feed.seed,
+            epoch=epoch,
+            device=device,
+        )
+        self._ready = slice(0, 0)
+        self._pixels: Tensor | None = None
+
+    def samples(self, start: int, stop: int, share: Share) -> Samples:
+        """A rank's share of the batch at positions start..stop of the epoch's order."""
+        own = slice(start + share.start, start + share.stop)
+        mix = self._mix(start, stop)
+        if mix is None:
+            # Ranks leave each other's parts alone; one rank prepares several batches at once.
+            is_alone = share.stop - share.start == stop - start
+            whole = self._prepared(start, own.stop) if is_alone else self._made(own.start, own.stop)
+            offset = own.start - (self._ready.start if is_alone else own.start)
+            pixels = whole[offset : offset + own.stop - own.start]
+            return Samples(self._feed.pixels.normalise(pixels), self._targets[own])
+        batch = self._feed.pixels.normalise(self._prepared(start, stop)[start - self._ready.start :][: stop - start])
+        part = slice(share.start, share.stop)
+        partners = on_device(mix.partners[part], self._feed.device)
+        weight = torch.full((), mix.weight, device=self._feed.device)
+        mixed = mix.mix(batch[part], batch.index_select(0, partners))
+        return Samples(mixed, self._targets[own], self._targets.index_select(0, start + partners), weight)
+
+    def _mix(self, start: int, stop: int) -> Mix | None:
+        mixer = self._feed.mixer
+        return Mix.of(
+            mixer["name"],
+            float(mixer.get("alpha", 1.0)),
+            count=stop - start,
+            size=self._feed.images.size,
+            seed=self._feed.seed,
+            epoch=self._epoch,
+            step=start // self._batch_size,
+        )
+
+    def _prepared(self, start: int, stop: int) -> Tensor:
+        """Augmented pixels of `self._ready`, which holds at least start..stop."""
+        if self._pixels is None or not self._ready.start <= start < stop <= self._ready.stop:
+            end = min(start + self._chunk, len(self._targets))
+            self._pixels, self._ready = self._made(start, end), slice(start, end)
+        return self._pixels
+
+    def _made(self, start: int, stop: int) -> Tensor:
+        return self._augmentation(self._reader.read(start, stop), slice(start, stop))
