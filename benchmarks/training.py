@@ -177,7 +177,7 @@ def engine(options: Options, kind: str) -> Run:
     dataset = synthetic(options.images)
     pixels = Pixels.of(dataset, options.device)
     images = place(dataset.train, slice(None), options.device)
-    feed = Feed(images, pixels, True, options.augment, {"name": "none"}, 0, options.device)
+    feed = Feed(images, None, pixels, True, options.augment, {"name": "none"}, 0, options.device)
     values: dict[str, Any] = {
         **TRAIN,
         "batch_size": options.batch_size,

@@ -86,11 +86,13 @@ def assemble(spec: TrainSpec, ranks: Ranks, stop: StopRequest, patience: Patienc
     pixels = Pixels.of(dataset, ranks.device)
     images = place(dataset.train, subset.train, ranks.device)
     model = _model(spec, subset, ranks, precision)
-    feed = Feed(images, pixels, dataset.has_flips, spec.train.augment, spec.mixer, spec.seed, ranks.device)
+    splits = _splits(dataset, subset, ranks)
+    has_flips, device = dataset.has_flips, ranks.device
+    feed = Feed(images, splits.val, pixels, has_flips, spec.train.augment, spec.mixer, spec.seed, device)
     return Parts(
         loop=EpochLoop(model, feed, spec.train, ranks, save_seconds()),
         predictor=Predictor(model.network, pixels, precision, ranks, stop),
-        splits=_splits(dataset, subset, ranks),
+        splits=splits,
         subset=subset,
         description={
             "backbone": dict(spec.backbone),
@@ -115,6 +117,8 @@ def _model(spec: TrainSpec, subset: Subset, ranks: Ranks, precision: Precision) 
     loss = build_loss(
         spec.loss["name"], num_classes=num_classes, class_counts=subset.class_counts, **loss_parameters
     ).to(ranks.device)
+    if loss.meta_every and (ranks.size > 1 or spec.train.graph):
+        raise SpecError(f"loss {spec.loss['name']} learns from step to step: on one rank, and without train.graph")
     optimizer = _optimizer(network, spec.train, ranks.device)
     forward = _forward(network, spec.train.compile, ranks)
     return Model(network, forward, loss, optimizer, precision.scaler(), precision)

@@ -5,13 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, NoReturn
-
-from torch import Tensor
+from typing import Any, Final
 
 from trainers import checkpoint
 from trainers.assembly import Parts, assemble, configure_torch
@@ -19,12 +16,11 @@ from trainers.errors import FolderAwayError, NonFiniteError, Preempted
 from trainers.evaluation import Predictions, predict, score
 from trainers.finish import Finished, device_name, write_results
 from trainers.health import memory_told, peak_memory_bytes
-from trainers.outputs import write_metrics_csv
-from trainers.passing import is_passing
-from trainers.patience import ONE_TRY, PATIENCE_SECONDS, Patience
+from trainers.keeping import Folders, Keeper, unless_passing
+from trainers.outputs import write_metrics_csv, write_rows
+from trainers.patience import PATIENCE_SECONDS, Patience
 from trainers.progress import Progress
 from trainers.ranks import Ranks, join_ranks, leave_ranks
-from trainers.saving import SaveClock
 from trainers.spec import TrainSpec, parse_spec
 from trainers.state import Best, TrainState
 from trainers.stopping import StopRequest
@@ -33,23 +29,6 @@ log = logging.getLogger(__name__)
 
 PROGRESS_VARIABLE: Final = "ORCH_PROGRESS"
 _SELECTED_BY: Final = {"best_val": "val_acc", "best_test": "test_acc"}
-# Asked to stop: whoever asks kills half a minute later.
-_LEAVING: Final = Patience(seconds=20.0)
-
-_NO_CHECKPOINT, _CHECKPOINT, _UNREADABLE = range(3)
-
-
-@dataclass(frozen=True)
-class Folders:
-    """Where an attempt reads and writes.
-
-    Attributes:
-        own: this attempt's.
-        earlier: of earlier attempts, newest first.
-    """
-
-    own: Path
-    earlier: Sequence[Path]
 
 
 def run_attempt(
@@ -88,21 +67,6 @@ def run_attempt(
         leave_ranks(ranks)
 
 
-@contextmanager
-def _unless_passing(what: str) -> Iterator[None]:
-    """Training does not stop for what cannot be written now and is written again later."""
-    try:
-        yield
-    except OSError as error:
-        if not is_passing(error):
-            raise
-        log.warning("%s could not be written, going on without: %s", what, error)
-
-
-def _on_cpu(state: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value.cpu() if isinstance(value, Tensor) else value for key, value in state.items()}
-
-
 class Attempt:
     """Epochs, checkpoints and outputs of one attempt.
 
@@ -117,9 +81,7 @@ class Attempt:
         self.spec, self.folders, self.parts, self.ranks = spec, folders, parts, ranks
         self.loop, self.model = parts.loop, parts.loop.model
         self.state = TrainState.fresh(self.loop.steps, ranks.device)
-        self.is_saved = True  # the newest checkpoint is on disk; rank 0 knows
-        self._clock = SaveClock()
-        self._last_good = ""
+        self.keeper = Keeper(spec, folders, parts, ranks)
 
     def run(self, stop: StopRequest, patience: Patience) -> None:
         """Resume, train the remaining epochs, and write the outputs.
@@ -127,7 +89,10 @@ class Attempt:
         Raises:
             NonFiniteError, DeviceMemoryError, Preempted, FolderAwayError: as `run_attempt`.
         """
-        self._resume(patience)
+        self.state = self.keeper.resume(patience) or self.state
+        name = device_name(self.ranks.device)
+        if name not in self.state.devices_seen:
+            self.state.devices_seen.append(name)
         stop.defer()
         progress = self._progress()
         patience = replace(patience, tell=progress.waits)
@@ -136,7 +101,7 @@ class Attempt:
                 predictions = self._train(stop, progress)
                 self._finish(predictions, patience)
         except NonFiniteError as error:
-            error.last_good = self._last_good
+            error.last_good = self.keeper.last_good
             raise
 
     def _train(self, stop: StopRequest, progress: Progress) -> Predictions | None:
@@ -144,86 +109,13 @@ class Attempt:
         predictions = None
         while self.state.epoch < self.spec.train.epochs:
             if not self.loop.run_epoch(self.state, stop, progress, self._save_within_epoch):
-                self._save_and_leave()
+                self.keeper.save_and_leave(self.state)
             predictions = self._end_epoch()
             self._say(progress)
         return predictions
 
-    def _resume(self, patience: Patience) -> None:
-        """Go on from the newest whole checkpoint; rank 0 chooses it, the others read what it has chosen."""
-        content, found, away = None, _NO_CHECKPOINT, None
-        if self.ranks.is_first:
-            try:
-                content = checkpoint.adopt(self.folders.own, self.folders.earlier, self.spec.digest, patience)
-                found = _NO_CHECKPOINT if content is None else _CHECKPOINT
-            except FolderAwayError as error:
-                found, away = _UNREADABLE, error
-        found = self.ranks.largest(found)
-        if found == _UNREADABLE:  # all ranks leave: what was trained is not to be trained again
-            raise Preempted(str(away or "the first rank cannot read the checkpoint to resume from")) from away
-        if found == _CHECKPOINT:
-            self._restore(content or checkpoint.read_adopted(self.folders.own, patience))
-        name = device_name(self.ranks.device)
-        if name not in self.state.devices_seen:
-            self.state.devices_seen.append(name)
-
-    def _restore(self, content: Mapping[str, Any]) -> None:
-        self.model.network.load_state_dict(content["model"])
-        # How the optimizer computes is this device's affair; what it has gathered is the run's.
-        groups = self.model.optimizer.state_dict()["param_groups"]
-        self.model.optimizer.load_state_dict({**content["optimizer"], "param_groups": groups})
-        if content["scaler"]:  # empty where fp16 was not in use
-            self.model.scaler.load_state_dict(content["scaler"])
-        self.model.loss.load_state_dict(content["losses"][self.ranks.rank])
-        self.state = TrainState.restore(content["state"], self.ranks.device)
-        if not self.ranks.is_first:  # rank 0 holds the sums of all ranks
-            self.state.losses.zero_()
-            self.state.correct.zero_()
-        self._last_good = self._named()
-        log.info("resumed after epoch %d and step %d", self.state.epoch, self.state.step)
-
-    def _save(self, patience: Patience, weights: Mapping[str, Any] | None = None) -> None:
-        """Write a checkpoint; all ranks call it, the first one writes.
-
-        Args:
-            patience: with a folder that cannot be written.
-            weights: what it holds under `model`; None: the weights that training has reached.
-        """
-        self.ranks.share_first(self.model.network.buffers())
-        losses, correct = self.ranks.sum(self.state.losses), self.ranks.sum(self.state.correct)
-        # Each rank's own: what a loss has gathered, it has gathered from that rank's samples.
-        gathered = self.ranks.gather_objects(_on_cpu(self.model.loss.state_dict()))
-        if not self.ranks.is_first:
-            return
-        content = {
-            "digest": self.spec.digest,
-            "model": weights or self.model.network.state_dict(),
-            "optimizer": self.model.optimizer.state_dict(),
-            "scaler": self.model.scaler.state_dict(),
-            "losses": gathered,
-            "attempt": self.folders.own.name,
-            "state": self.state.record() | {"losses": losses.cpu(), "correct": correct.cpu()},
-            "network": self.parts.description,
-        }
-        self.is_saved = False
-        with self._clock.saving():
-            checkpoint.save(self.folders.own, content, patience)
-        self.is_saved, self._last_good = True, self._named()
-
-    def _named(self) -> str:
-        """The checkpoint of where the run stands, for a person."""
-        step = f", step {self.state.step}" if self.state.step else ""
-        return f"{self.folders.own / checkpoint.NAME}, after epoch {self.state.epoch}{step}"
-
     def _save_within_epoch(self) -> None:
-        with _unless_passing(f"the checkpoint within epoch {self.state.epoch + 1}"):
-            self._save(ONE_TRY)
-
-    def _save_and_leave(self) -> NoReturn:
-        if self.state.epoch or self.state.step:
-            with _unless_passing("the last checkpoint"):
-                self._save(_LEAVING)
-        raise Preempted
+        self.keeper.save_if_possible(self.state, f"the checkpoint within epoch {self.state.epoch + 1}")
 
     def _end_epoch(self) -> Predictions | None:
         """Evaluate if it is time, add the epoch's row, and write a checkpoint."""
@@ -239,27 +131,43 @@ class Attempt:
             **self.loop.train_metrics(self.state),
         }
         predictions = None
-        if number % self.spec.eval_every == 0 or number == self.spec.train.epochs:
+        is_last = number == self.spec.train.epochs
+        if number % self.spec.eval_every == 0 or is_last:
             predictions = self._predict()
             if self.ranks.is_first:
-                row |= score(predictions, self.parts.splits)
+                has_temperature = number % self.spec.ts_every == 0 or is_last
+                row |= score(predictions, self.parts.splits, has_temperature=has_temperature)
+        row |= self._watch(predictions)
         row["seconds"] = self.state.epoch_seconds + time.monotonic() - began
         self._count_epoch(row)
-        self.is_saved = not self.ranks.is_first
+        self.keeper.is_saved = not self.ranks.is_first
         # The last epoch always: what its evaluation costs is not spent twice.
-        is_due = self.ranks.is_first and (self._clock.is_due() or number == self.spec.train.epochs)
+        is_due = self.ranks.is_first and (self.keeper.clock.is_due() or is_last)
         if self.ranks.largest(int(is_due)):
-            with _unless_passing(f"the checkpoint after epoch {number}"):
-                self._save(ONE_TRY)
+            self.keeper.save_if_possible(self.state, f"the checkpoint after epoch {number}")
             if self.ranks.is_first:
-                with _unless_passing(f"metrics.csv after epoch {number}"):
+                with unless_passing(f"metrics.csv after epoch {number}"):
                     write_metrics_csv(self.folders.own / "metrics.csv", self.state.history)
+                    if self.state.watched:
+                        write_rows(self.folders.own / self.model.loss.table_name, self.state.watched)
         return predictions
+
+    def _watch(self, predictions: Predictions | None) -> Mapping[str, float]:
+        """Show the validation split to a loss that changes with it; what it adds to the epoch's row."""
+        loss, val = self.model.loss, self.parts.splits.val
+        if not loss.watches_val or val is None:
+            return {}
+        logits = predictions.val if predictions is not None else self.parts.predictor.logits(val)
+        if logits is None:
+            self.keeper.save_and_leave(self.state)
+        told = loss.watch(logits, val.targets.cpu(), self.state.epoch)
+        self.state.watched.extend(dict(row) for row in told.table)
+        return told.columns
 
     def _predict(self) -> Predictions:
         predictions = predict(self.parts.predictor, self.parts.splits)
         if predictions is None:
-            self._save_and_leave()
+            self.keeper.save_and_leave(self.state)
         if not predictions.is_finite:
             epoch = min(self.state.epoch + 1, self.spec.train.epochs)
             raise NonFiniteError("logits", epoch, self.loop.steps)
@@ -290,9 +198,12 @@ class Attempt:
         if predictions is None or reported != self.spec.train.epochs:
             self.ranks.share_first(self.model.network.state_dict().values())
             predictions = self._predict()
-        if self.ranks.largest(int(self.spec.select != "last" or not self.is_saved)):
-            self._save(patience, best.model if best else None)
+        if self.ranks.largest(int(self.spec.select != "last" or not self.keeper.is_saved)):
+            self.keeper.save(self.state, patience, best.model if best else None)
         if self.ranks.is_first:
+            row = self.state.history[reported - 1]
+            if self.spec.has_val and row.get("temperature") is None:  # of what is reported, whatever `ts_every`
+                row |= score(predictions, self.parts.splits)
             finished = Finished(self.spec, self.parts, self.state, predictions, reported)
             write_results(self.folders.own, finished, self.ranks, patience)
             checkpoint.forget_previous(self.folders.own, patience)

@@ -24,6 +24,8 @@ class Entry:
         param_aliases: other spellings of parameters.
         limits: parameter -> its range, as any of ge, gt, le, lt.
         choices: parameter -> the words that it may be.
+        presets: word -> the values that `preset: word` stands for, expanded at plan time; others given go over them.
+        needs_val: whether it learns from a validation split, so that there must be one.
         source: whose numbers it owes.
     """
 
@@ -34,9 +36,12 @@ class Entry:
     param_aliases: Mapping[str, str] = field(default_factory=dict)
     limits: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     choices: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    presets: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    needs_val: bool = False
     source: str = ""
 
 
+_AT_LEAST_0: Final[Mapping[str, float]] = {"ge": 0}
 LOSSES: Final[Mapping[str, Entry]] = {
     "ce": Entry(target="trainers.losses.ce:CrossEntropy", aliases=("CE", "erm"), source="-"),
     "focal": Entry(
@@ -50,6 +55,112 @@ LOSSES: Final[Mapping[str, Entry]] = {
         target="trainers.losses.bsce:BalancedSoftmax",
         aliases=("BSCE", "balanced_softmax"),
         source="Ren et al., NeurIPS 2020, eq. 4",
+    ),
+    "brier": Entry(target="trainers.losses.brier:Brier", aliases=("Brier",), source="Brier 1950"),
+    "ce_brier": Entry(
+        target="trainers.losses.brier:CrossEntropyBrier",
+        params={"weight": 0.1},
+        limits={"weight": _AT_LEAST_0},
+        aliases=("CE+0.1Brier",),
+        source="seed 002",
+    ),
+    "label_smoothing": Entry(
+        target="trainers.losses.label_smoothing:LabelSmoothing",
+        params={"eps": 0.05, "convention": "uniform"},
+        limits={"eps": {"ge": 0, "lt": 1}},
+        choices={"convention": ("uniform", "exclusive")},
+        aliases=("LS", "LS-0.05"),
+        source="Szegedy et al., CVPR 2016, section 7",
+    ),
+    "adaptive_focal": Entry(
+        target="trainers.losses.adaptive_focal:AdaptiveFocal",
+        params={"thresholds": [0.2], "gammas": [5.0, 3.0]},
+        limits={"thresholds": {"gt": 0, "lt": 1}, "gammas": _AT_LEAST_0},
+        aliases=("FLSD-53", "flsd53"),
+        source="Mukhoti et al., NeurIPS 2020",
+    ),
+    "dual_focal": Entry(
+        target="trainers.losses.dual_focal:DualFocal",
+        params={"gamma": 5.0},
+        limits={"gamma": _AT_LEAST_0},
+        aliases=("DualFocal", "dfl"),
+        source="Tao et al., ICML 2023",
+    ),
+    "adafocal": Entry(
+        target="trainers.losses.adafocal:AdaFocal",
+        params={
+            "num_bins": 15,
+            "lam": 2.0,
+            "gamma_initial": 5.0,
+            "switch_pt": 0.25,
+            "gamma_max": 8.0,
+            "gamma_min": -8.0,
+            "update_every": 1,
+            "edges": "reference",
+            "dual": False,
+        },
+        limits={"num_bins": {"ge": 1}, "lam": _AT_LEAST_0, "switch_pt": _AT_LEAST_0, "update_every": {"ge": 1}},
+        choices={"edges": ("reference", "equal_mass")},
+        presets={
+            "official": {"lam": 1.0, "gamma_initial": 1.0, "switch_pt": 0.2, "gamma_max": 20.0, "gamma_min": -2.0}
+        },
+        needs_val=True,
+        aliases=("AdaFocal",),
+        param_aliases={"lambda": "lam"},
+        source="Ghosh et al., NeurIPS 2022; defaults of seed 002, preset official of 3mcloud/adafocal",
+    ),
+    "fcl_meta_lambda": Entry(
+        target="trainers.losses.fcl_meta_lambda:FocalCalibrationMeta",
+        params={
+            "gamma": 2.0,
+            "lam": 1.0,
+            "meta_every": 10,
+            "meta_params": "head",
+            "meta_ce_weight": 0.0,
+            "meta_lr": 0.01,
+        },
+        choices={"meta_params": ("head", "all")},
+        limits={
+            "gamma": _AT_LEAST_0,
+            "lam": {"gt": 0, "le": 10},
+            "meta_every": {"ge": 1},
+            "meta_ce_weight": _AT_LEAST_0,
+            "meta_lr": {"gt": 0},
+        },
+        needs_val=True,
+        aliases=("FCL-MetaLambda",),
+        param_aliases={"lambda": "lam"},
+        source="this project; FCL is arXiv 2410.18321",
+    ),
+    "mmce": Entry(
+        target="trainers.losses.mmce:MMCE",
+        params={"variant": "weighted", "lam": 2.0},
+        limits={"lam": _AT_LEAST_0},
+        choices={"variant": ("weighted", "plain", "reference_quirk")},
+        aliases=("MMCE",),
+        param_aliases={"lambda": "lam", "mmce_variant": "variant"},
+        source="Kumar et al., ICML 2018",
+    ),
+    "mdca": Entry(
+        target="trainers.losses.mdca:MDCA",
+        params={"beta": 1.0, "gamma": 0.0},
+        limits={"beta": _AT_LEAST_0, "gamma": _AT_LEAST_0},
+        aliases=("MDCA",),
+        source="Hebbalaguppe et al., CVPR 2022",
+    ),
+    "mbls": Entry(
+        target="trainers.losses.mbls:MarginLabelSmoothing",
+        params={"alpha": 0.1, "margin": 10.0},
+        limits={"alpha": _AT_LEAST_0, "margin": _AT_LEAST_0},
+        aliases=("MBLS", "MbLS"),
+        source="Liu et al., CVPR 2022",
+    ),
+    "logit_norm": Entry(
+        target="trainers.losses.logit_norm:LogitNorm",
+        params={"tau": 0.01},
+        limits={"tau": {"gt": 0}},
+        aliases=("LOGIT_NORM", "LogitNorm"),
+        source="Wei et al., ICML 2022",
     ),
 }
 
@@ -177,12 +288,20 @@ NAMED: Final[Mapping[str, tuple[Mapping[str, Entry], str]]] = {
 }
 
 # The plain keys of a train job. `val` is "none", {"per_class": k} or {"fraction": f}.
-PLAIN: Final[Mapping[str, Value]] = {"val": "none", "data_seed": 0, "seed": 0, "select": "last", "eval_every": 1}
+PLAIN: Final[Mapping[str, Value]] = {
+    "val": "none",
+    "data_seed": 0,
+    "seed": 0,
+    "select": "last",
+    "eval_every": 1,
+    "ts_every": 1,
+}
 # numpy's legacy generator, which draws the kept images, takes 32 bits.
 PLAIN_LIMITS: Final[Mapping[str, Mapping[str, float]]] = {
     "data_seed": {"ge": 0, "lt": 2**32},
     "seed": {"ge": 0, "lt": 2**32},
     "eval_every": {"ge": 1},
+    "ts_every": {"ge": 1},  # epochs between temperatures, of those that are evaluated; the reported one always has one
 }
 SELECTIONS: Final = ("last", "best_val", "best_test")
 

@@ -103,13 +103,19 @@ def predict(predictor: Predictor, splits: Splits) -> Predictions | None:
     return None if val is None else Predictions(test, val)
 
 
-def score(predictions: Predictions, splits: Splits) -> dict[str, Any]:
-    """The evaluated columns of an epoch; the temperature is fitted on the validation split and on nothing else."""
+def score(predictions: Predictions, splits: Splits, *, has_temperature: bool = True) -> dict[str, Any]:
+    """The evaluated columns of an epoch; the temperature is fitted on the validation split and on nothing else.
+
+    Args:
+        predictions: of all splits.
+        splits: their labels.
+        has_temperature: whether one is fitted, where there is a validation split.
+    """
     columns: dict[str, Any] = {"val_acc": None, "val_nll": None, "temperature": None}
     if splits.val is not None and predictions.val is not None:
         logits, targets = predictions.val, splits.val.targets.cpu()
         columns["val_acc"] = float((logits.argmax(dim=1) == targets).double().mean())
         columns["val_nll"] = nll(logits.double().softmax(dim=1), targets)
-        columns["temperature"] = fit_temperature(logits, targets)
+        columns["temperature"] = fit_temperature(logits, targets) if has_temperature else None
     test_targets = splits.test.targets.cpu()
     return columns | evaluate(predictions.test, test_targets, splits.class_counts, columns["temperature"])

@@ -14,8 +14,10 @@ from trainers.data.images import Images
 from trainers.data.mixing import Mix
 from trainers.data.order import epoch_order
 from trainers.data.resident import Pixels, on_device
+from trainers.draws import generator
+from trainers.errors import SpecError
 from trainers.ranks import Share
-from trainers.step import Samples
+from trainers.step import Look, Samples
 
 # Images that are cropped, flipped and so on at once: on a GPU many, as launching is what it costs; on a CPU a batch,
 # which stays in the cache.
@@ -28,6 +30,7 @@ class Feed:
 
     Attributes:
         images: the training images.
+        val: the validation split; None without.
         pixels: their normalisation.
         has_flips: whether augmentation may mirror.
         augment: its name.
@@ -37,6 +40,7 @@ class Feed:
     """
 
     images: Images
+    val: Images | None
     pixels: Pixels
     has_flips: bool
     augment: str
@@ -47,6 +51,15 @@ class Feed:
     def epoch(self, epoch: int, batch_size: int) -> EpochFeed:
         """The batches of an epoch."""
         return EpochFeed(self, epoch, batch_size)
+
+    def look(self, epoch: int, step: int, count: int, rate: float) -> Look:
+        """So many validation images for a loss that learns, drawn for this step; all of them if there are fewer."""
+        val = self.val
+        if val is None:
+            raise SpecError("this loss learns from a validation split; say `val: {per_class: 50}`")
+        drawn = torch.randperm(len(val), generator=generator(self.seed, "look", epoch, step))[:count]
+        images = self.pixels.normalise(val.reader(drawn, len(drawn)).read(0, len(drawn)))
+        return Look(images, val.targets.index_select(0, on_device(drawn, self.device)), rate)
 
 
 class EpochFeed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import torch
@@ -110,8 +111,11 @@ class EpochLoop:
         """One step of the optimizer; returns the size of the global batch."""
         start, end = self._batch_range(state.step)
         share = share_of_batch(end - start, self.ranks.rank, self.ranks.size)
-        samples = feed.samples(start, end, share)
-        self.model.set_rate(self.rate(state.epoch, state.step))
+        samples, rate = feed.samples(start, end, share), self.rate(state.epoch, state.step)
+        every = self.model.loss.meta_every
+        if every and (state.epoch * self.steps + state.step) % every == 0:
+            samples = replace(samples, look=self.feed.look(state.epoch, state.step, self.train.batch_size, rate))
+        self.model.set_rate(rate)
         if self.model.draws:  # from torch's own generators, which each step finds as if it were the first
             seed = derived_seed(self.feed.seed, "dropout", state.epoch, state.step, self.ranks.rank)
             torch.manual_seed(seed)

@@ -111,6 +111,12 @@ def write_metrics_csv(path: Path, history: Sequence[Row], patience: Patience = O
     _write_table(path, columns, ([_plain(row.get(name)) for name in columns] for row in history), patience)
 
 
+def write_rows(path: Path, rows: Sequence[Row], patience: Patience = ONE_TRY) -> None:
+    """Rewrite a table whose rows all have the columns of the first."""
+    columns = list(rows[0])
+    _write_table(path, columns, ([_plain(row.get(name)) for name in columns] for row in rows), patience)
+
+
 def _write_class_counts(path: Path, run: Run, patience: Patience) -> None:
     """Images per class and split; the validation column is empty where there is no such split."""
     num_classes = len(run.class_counts)

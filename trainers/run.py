@@ -82,7 +82,8 @@ def set_environment(document: Mapping[str, Any]) -> None:
 
 
 def _run(document: Mapping[str, Any], options: argparse.Namespace, stop: StopRequest) -> None:
-    from trainers.attempt import Folders, run_attempt
+    from trainers.attempt import run_attempt
+    from trainers.keeping import Folders
 
     run_attempt(document, Folders(options.folder, options.resume), stop, options.patience)
 

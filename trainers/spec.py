@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-from trainers.catalogue import CHOICES, MIXERS, RECIPES, RULES, SAMPLERS, SELECTIONS, TRAIN, Entry
+from trainers.catalogue import CHOICES, MIXERS, PLAIN, RECIPES, RULES, SAMPLERS, SELECTIONS, TRAIN, Entry
 from trainers.errors import SpecError
 from trainers.names import entry, parameters, unknown
 
@@ -60,6 +60,7 @@ class TrainSpec:
     seed: int
     select: str
     eval_every: int
+    ts_every: int
     train: Training
     digest: str
 
@@ -147,8 +148,12 @@ def _check_together(section: Mapping[str, Any]) -> None:
 
 
 def _digest(document: Mapping[str, Any]) -> str:
-    content = {key: value for key, value in document.items() if key not in _OUTSIDE_IDENTITY}
+    # As in a job's id, without defaults: a key that a later version adds leaves the runs before it what they were.
+    content = {
+        key: value
+        for key, value in document.items()
+        if key not in _OUTSIDE_IDENTITY and (key not in PLAIN or value != PLAIN[key])
+    }
     content["dataset"] = {key: value for key, value in document["dataset"].items() if key != "path"}
-    # As in a job's id: a key that a later version adds leaves the runs before it what they were.
     content["train"] = {key: value for key, value in document["train"].items() if value != TRAIN.get(key)}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -7,14 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from trainers.backbones.network import Network
 from trainers.errors import SpecError
-from trainers.losses.base import Loss
+from trainers.losses.base import Loss, MetaBatch
 from trainers.precision import Precision
 
 _STEPS_BEFORE_RECORDING: Final = 3  # the first ones allocate, choose algorithms and make the momentum
@@ -56,6 +57,21 @@ class Model:
 
 
 @dataclass(frozen=True)
+class Look:
+    """What a loss that learns from the validation split is shown of it before a step.
+
+    Attributes:
+        images: (V, 3, H, W) float32, as they are evaluated.
+        targets: (V,) int64.
+        rate: the learning rate of the coming step.
+    """
+
+    images: Tensor
+    targets: Tensor
+    rate: float
+
+
+@dataclass(frozen=True)
 class Samples:
     """A rank's part of a global batch, on the device.
 
@@ -64,12 +80,14 @@ class Samples:
         targets: (n,) int64.
         others: the second labels of mixed images, (n,) int64; None: nothing is mixed.
         weight: of the first labels, () float32; the second ones have the rest.
+        look: for a loss that learns; None: not at this step.
     """
 
     images: Tensor
     targets: Tensor
     others: Tensor | None = None
     weight: Tensor | None = None
+    look: Look | None = None
 
     def parts(self, count: int) -> Iterator[Samples]:
         """The samples in up to `count` consecutive parts whose lengths differ by one at most; none is empty."""
@@ -78,11 +96,18 @@ class Samples:
         for start, stop in pairwise(bounds):
             if start < stop:
                 others = None if self.others is None else self.others[start:stop]
-                yield Samples(self.images[start:stop], self.targets[start:stop], others, self.weight)
+                look = self.look if start == 0 else None
+                yield Samples(self.images[start:stop], self.targets[start:stop], others, self.weight, look)
 
     def tensors(self) -> list[Tensor]:
-        """All of them, in a fixed order."""
+        """All of them, in a fixed order; not those of `look`."""
         return [part for part in (self.images, self.targets, self.others, self.weight) if part is not None]
+
+    def over(self, tensors: list[Tensor]) -> Samples:
+        """The same over other tensors, in the order of `tensors`."""
+        images, targets, *mixed = tensors
+        others, weight = mixed or (None, None)
+        return Samples(images, targets, others, weight)
 
 
 Outcome = tuple[Tensor, Tensor]
@@ -126,9 +151,12 @@ class EagerStep:
 
     def _forward(self, samples: Samples, epoch: int) -> Outcome:
         model, loss = self.model, self.model.loss
+        needs_features = loss.needs_features or samples.look is not None
         with model.precision.autocast():
-            out: Any = model.forward(samples.images, with_features=loss.needs_features)
-        logits, features = out if loss.needs_features else (out, None)
+            out: Any = model.forward(samples.images, with_features=needs_features)
+        logits, features = out if needs_features else (out, None)
+        if samples.look is not None and features is not None:
+            self._learn(samples.look, features, samples.targets)
         told = epoch if loss.needs_epoch else None
         value = loss(logits, samples.targets, features=features, epoch=told)
         right = logits.detach().argmax(dim=1)
@@ -137,6 +165,18 @@ class EagerStep:
         other = loss(logits, samples.others, features=features, epoch=told)
         label = torch.where(samples.weight >= 0.5, samples.targets, samples.others)  # the one that is there more
         return torch.lerp(other, value, samples.weight.to(value.dtype)), (right == label).sum()
+
+    def _learn(self, look: Look, features: Tensor, targets: Tensor) -> None:
+        """Let the loss change its own parameters; the network's statistics stay what they are."""
+        network = cast("Network", self.model.network)
+        network.eval()
+        with torch.no_grad(), self.model.precision.autocast():
+            val_features = network.features(look.images)
+        network.train()
+        seen = MetaBatch(
+            features.detach().float(), targets, val_features.float(), look.targets, network.linear, look.rate
+        )
+        self.model.loss.learn(seen)
 
     def _reduction(self, is_last: bool) -> AbstractContextManager[object]:
         """Ranks add up their gradients once a step: with the last part."""
@@ -209,7 +249,7 @@ class RecordedStep:
         try:
             # Of this thread alone: another may be fetching images meanwhile.
             with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
-                outcome = self._eager(Samples(*inputs), weight, epoch)
+                outcome = self._eager(samples.over(inputs), weight, epoch)
         except RuntimeError as error:  # torch has no type of its own for what cannot be recorded
             reason = str(error).splitlines()[0]
             raise SpecError(f"train.graph: this step cannot be recorded ({reason}); leave train.graph out") from error

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from trainers.attempt import Folders, run_attempt
+from trainers.attempt import run_attempt
 from trainers.catalogue import TRAIN
+from trainers.keeping import Folders
 from trainers.stopping import StopRequest
 
 DEADLINE_SECONDS: Final = 120
@@ -39,6 +40,7 @@ def document(train: Mapping[str, Any] | None = None, **sections: Any) -> dict[st
         "seed": 0,
         "select": "last",
         "eval_every": 1,
+        "ts_every": 1,
         "train": {**TRAIN, "epochs": 2, "batch_size": 32, "schedule": "constant", "lr": 0.05, **(train or {})},
         **sections,
     }

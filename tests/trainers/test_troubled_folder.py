@@ -18,9 +18,10 @@ from tests.trainers.attempts import attempt, document, result, wait_until
 from tests.trainers.data.trees import image_tree
 from tests.trainers.small_disk import grow, small_disk
 from tests.trainers.waits import at_first_wait, make_unreadable
-from trainers.attempt import Folders, run_attempt
+from trainers.attempt import run_attempt
 from trainers.checkpoint import NAME
 from trainers.errors import EXIT_PREEMPTED, FolderAwayError, Preempted
+from trainers.keeping import Folders
 from trainers.patience import ONE_TRY
 from trainers.stopping import StopRequest
 
