@@ -96,8 +96,13 @@ def message_for(attempt: Attempt, scratch: Path) -> dict[str, Any]:
     spec_file.write_text(json.dumps(document), encoding="utf-8")
     if spec.kind == "train":
         environment["OMP_NUM_THREADS"] = str(document["train"]["threads"])
-    argv = _train_argv(attempt, spec_file) if spec.kind == "train" else _command_argv(spec)
-    return {"kind": "process", "argv": argv, "env": environment, "log": str(attempt.log), "locks": locks}
+    message = {"kind": "process", "env": environment, "log": str(attempt.log), "locks": locks}
+    if spec.kind != "train":
+        return {**message, "argv": _command_argv(spec)}
+    trainer = _trainer_arguments(attempt, spec_file)
+    if ranks_of(spec) == 1 and document["train"]["threads"] == 1:
+        message["trainer"] = trainer  # it may be forked, but not where libraries start threads when they are loaded
+    return {**message, "argv": _train_argv(attempt, trainer)}
 
 
 def scratch_name(attempt: Attempt) -> str:
@@ -118,11 +123,16 @@ def _command_argv(spec: JobSpec) -> list[str]:
     return [sys.executable, *argv[1:]] if argv[0] == "python" else argv
 
 
-def _train_argv(attempt: Attempt, spec_file: Path) -> list[str]:
+def _train_argv(attempt: Attempt, trainer: list[str]) -> list[str]:
     ranks = ranks_of(attempt.spec)
     launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(ranks), "-m"] if ranks > 1 else []
+    return [sys.executable, "-P", "-m", *launcher, "trainers.run", *trainer]
+
+
+def _trainer_arguments(attempt: Attempt, spec_file: Path) -> list[str]:
+    """What the trainer's entry point is told."""
     resume = ["--resume", *map(str, attempt.resume)] if attempt.resume else []
-    return [sys.executable, "-P", "-m", *launcher, "trainers.run", str(spec_file), str(attempt.folder), *resume]
+    return [str(spec_file), str(attempt.folder), *resume]
 
 
 def ranks_of(spec: JobSpec) -> int:

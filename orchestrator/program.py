@@ -1,4 +1,4 @@
-"""An attempt that is a process of its own: a program, or a trainer."""
+"""An attempt that is a process of its own: a program, or a trainer, forked from a warm process if it can be."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from orchestrator.gpu_locks import GPU_TAKEN, take_lock
 from orchestrator.leavings import collect_patiently
@@ -19,6 +19,16 @@ from trainers.lifeline import die_with_parent
 from trainers.passing import is_passing
 
 Message = dict[str, Any]
+
+
+class Started(Protocol):
+    """A process that an attempt is."""
+
+    pid: int
+
+    def wait(self) -> int:
+        """Wait for its end; its exit status, negative: the signal that ended it."""
+        ...
 
 
 def run_program(line: Line, message: Message) -> Message:
@@ -32,12 +42,12 @@ def run_program(line: Line, message: Message) -> Message:
             locks = [held.enter_context(_gpu_lock(path)) for path in message.get("locks", ())]
         except BlockingIOError:
             return {"verdict": "released", "error": GPU_TAKEN}
+        before = oom_kills()
         try:
-            child = _start(message, log, locks)
+            child = _start(line, message, log, locks)
         except OSError as error:
             verdict = "released" if is_passing(error) else "failed"
             return {"verdict": verdict, "error": f"{message['argv'][0]}: {error.strerror}", "status": 127}
-        before = oom_kills()
         line.begin(child)
         line.reply(event="started", attempt=message["attempt"], group=child.pid)
         status = child.wait()
@@ -51,7 +61,12 @@ def run_program(line: Line, message: Message) -> Message:
     return {"verdict": "preempted" if status == EXIT_PREEMPTED else "failed", "status": status}
 
 
-def _start(message: Message, log: BinaryIO, locks: list[int]) -> subprocess.Popen[bytes]:
+def _start(line: Line, message: Message, log: BinaryIO, locks: list[int]) -> Started:
+    if "trainer" in message:
+        from orchestrator.warm import slot
+
+        if forked := slot.fork(line, message, [log.fileno(), *locks]):
+            return forked
     runner = os.getpid()
     return subprocess.Popen(  # noqa: S603  argv comes from the grid's author, without a shell
         message["argv"],

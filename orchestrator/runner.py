@@ -1,8 +1,9 @@
 """The child that attempts come from: started by exec, once a slot, and kept while the worker lives.
 
-It calls functions itself (`kind: call`), with their module loaded once, and starts trainers and programs as processes
-in a group of their own. Its two pipes to the worker carry one JSON object a line. When the worker is gone its command
-pipe closes, and the runner takes the running attempt, with everything in its group, down with itself.
+It calls functions itself (`kind: call`), with their module loaded once. Programs, and trainers that it does not have
+forked (`orchestrator.warm`), it starts as processes in a group of their own. Its two pipes to the worker carry one JSON
+object a line. When the worker is gone its command pipe closes, and the runner takes the running attempt, with all that
+is in its group, down with itself.
 
 A short job should not wait for its runner to start: what only some attempts need is imported when one does.
 """

@@ -188,6 +188,14 @@ def test_a_trainer_is_told_its_spec_its_folder_and_every_folder_to_resume_from(t
     assert read_arguments(told["argv"][4:]).resume == [tmp_path / "2", tmp_path / "1"]
     assert json.loads(Path(spec).read_text())["train"]["epochs"] == 200
     assert told["env"]["OMP_NUM_THREADS"] == "1"
+    assert told["trainer"] == told["argv"][4:]
+
+
+def test_a_trainer_of_several_threads_or_ranks_is_not_forked(tmp_path: Path) -> None:
+    spec = JobSpec(id=TRAIN.id, kind="train", content={**TRAIN.content, "train": {"threads": 2}})
+    for told in (message_for(attempt(one, tmp_path), tmp_path) for one in (spec, RANKS)):
+        assert "trainers.run" in told["argv"]
+        assert "trainer" not in told
 
 
 @pytest.mark.usefixtures("own_locks")
