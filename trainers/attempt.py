@@ -160,6 +160,8 @@ class Attempt:
         logits = predictions.val if predictions is not None else self.parts.predictor.logits(val)
         if logits is None:
             self.keeper.save_and_leave(self.state)
+        if not bool(logits.isfinite().all()):
+            raise NonFiniteError("logits", self.state.epoch + 1, self.loop.steps)
         told = loss.watch(logits, val.targets.cpu(), self.state.epoch)
         self.state.watched.extend(dict(row) for row in told.table)
         return told.columns

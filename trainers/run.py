@@ -40,12 +40,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one attempt; returns the exit status."""
     die_with_parent()
     survive_a_lost_log()
-    stop = StopRequest()
-    stop.install()
     options = _parse(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     logging.getLogger("trainers").setLevel(logging.INFO)
+    stop = StopRequest()
     try:
+        stop.install()
         document = read_spec(options.spec)
         set_environment(document)
         _run(document, options, stop)

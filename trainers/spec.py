@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-from trainers.catalogue import CHOICES, MIXERS, PLAIN, RECIPES, RULES, SAMPLERS, SELECTIONS, TRAIN, Entry
+from trainers.catalogue import CHOICES, LOSSES, MIXERS, PLAIN, RECIPES, RULES, SAMPLERS, SELECTIONS, TRAIN, Entry
 from trainers.errors import SpecError
 from trainers.names import entry, parameters, unknown
 
@@ -88,6 +88,8 @@ def parse_spec(document: Mapping[str, Any]) -> TrainSpec:
         raise unknown("select", document["select"], SELECTIONS)
     if document["select"] == "best_val" and document["val"] == "none":
         raise SpecError("select: best_val needs a validation split; say `val: {per_class: k}`, or select: last")
+    if entry(LOSSES, "loss", document["loss"]["name"])[1].needs_val and document["val"] == "none":
+        raise SpecError(f"loss {document['loss']['name']} learns from a validation split; say `val: {{per_class: k}}`")
     return TrainSpec(train=training, digest=_digest(document), **{name: document[name] for name in names})
 
 

@@ -151,12 +151,12 @@ class EagerStep:
 
     def _forward(self, samples: Samples, epoch: int) -> Outcome:
         model, loss = self.model, self.model.loss
-        needs_features = loss.needs_features or samples.look is not None
+        needs_features = loss.needs_features or (samples.look is not None and loss.meta_params == "head")
         with model.precision.autocast():
             out: Any = model.forward(samples.images, with_features=needs_features)
         logits, features = out if needs_features else (out, None)
-        if samples.look is not None and features is not None:
-            self._learn(samples.look, features, samples.targets)
+        if samples.look is not None:
+            self._learn(samples.look, samples, features)
         told = epoch if loss.needs_epoch else None
         value = loss(logits, samples.targets, features=features, epoch=told)
         right = logits.detach().argmax(dim=1)
@@ -166,9 +166,13 @@ class EagerStep:
         label = torch.where(samples.weight >= 0.5, samples.targets, samples.others)  # the one that is there more
         return torch.lerp(other, value, samples.weight.to(value.dtype)), (right == label).sum()
 
-    def _learn(self, look: Look, features: Tensor, targets: Tensor) -> None:
+    def _learn(self, look: Look, samples: Samples, features: Tensor | None) -> None:
         """Let the loss change its own parameters; the network's statistics stay what they are."""
-        network = cast("Network", self.model.network)
+        network, targets = cast("Network", self.model.network), samples.targets
+        if features is None:
+            whole = MetaBatch(samples.images, targets, look.images, look.targets, network, look.rate)
+            self.model.loss.learn(whole)
+            return
         network.eval()
         with torch.no_grad(), self.model.precision.autocast():
             val_features = network.features(look.images)

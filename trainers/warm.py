@@ -62,7 +62,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def load() -> None:
     """Import what nearly every attempt imports sooner or later."""
-    import scipy.optimize  # noqa: F401
     import torch
 
     import trainers.attempt

@@ -15,6 +15,8 @@ from jobs.identity import ratio_word
 from trainers import catalogue
 from trainers.catalogue import Entry
 
+PRESET = "preset"  # of a part that has some: stands for its values, so that it and they spelled out are one job
+
 Given = dict[str, Node]  # parameter -> value; "" is the name itself
 
 
@@ -67,6 +69,7 @@ def split(head: str, given: Given) -> tuple[str, Entry, Given]:
     name = name_of(head, given[""]) if "" in given else default
     entry = table[name]
     known = [*entry.params, *entry.required, *(("ratio", "factor") if head == "imbalance" and name != "none" else ())]
+    known += [PRESET] if entry.presets else []
     parameters: Given = {}
     for spelled, node in given.items():
         if spelled == "":
@@ -91,6 +94,8 @@ def named_part(head: str, given: Given) -> Part:
     """Any part that is a catalogue name with parameters."""
     name, entry, nodes = split(head, given)
     values: dict[str, Any] = {}
+    if PRESET in nodes:
+        values |= entry.presets[choice(f"{head}.{PRESET}", nodes[PRESET], tuple(entry.presets))]
     for parameter, default in entry.params.items():
         if parameter in nodes:
             values[parameter] = _parameter(f"{head}.{parameter}", nodes[parameter], default, entry, parameter)

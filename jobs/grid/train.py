@@ -124,6 +124,11 @@ class TrainKind:
             raise InputError(
                 f"{cell['select'].where}: select best_val needs a validation split", "say val: {per_class: 50}"
             )
+        needs_val = catalogue.LOSSES[views["loss"]].needs_val
+        if needs_val and views["val"] == "none":
+            where = cell["loss"].where if "loss" in cell else cell["val"].where
+            problem = f"{where}: loss {views['loss']} learns from a validation split"
+            raise InputError(problem, "say val: {per_class: 50}")
         return Made(content, self._cell(parts, views), parts["dataset"].data_path)
 
     def _part(self, head: str, cell: Leaves) -> Part:

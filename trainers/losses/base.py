@@ -94,6 +94,8 @@ class Loss(nn.Module, ABC):
         needs_epoch: whether it changes with the epoch; a trainer tells it to nobody else.
         watches_val: whether it is to be shown the validation split after each epoch (`watch`).
         table_name: file of what `watch` returns as a table, beside metrics.csv.
+        meta_params: what `learn` looks ahead with: `head`, or `all`: then a `MetaBatch` holds images in place of
+            features and the whole network in place of the head.
         meta_every: at every so many-th step it is given a `MetaBatch` (`learn`); 0: never.
     """
 
@@ -101,6 +103,7 @@ class Loss(nn.Module, ABC):
     needs_epoch: ClassVar[bool] = False
     watches_val: ClassVar[bool] = False
     table_name: ClassVar[str] = ""
+    meta_params: str = "head"
     meta_every: int = 0
 
     def watch(self, logits: Tensor, targets: Tensor, epoch: int) -> Watched:

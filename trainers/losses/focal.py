@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from trainers.errors import SpecError
 from trainers.losses.base import Batch, Loss
+from trainers.losses.label_probs import LabelProbs
+
+
+def focal_terms(label: LabelProbs, gamma: float | Tensor) -> Tensor:
+    """(1 - p_y)^gamma * (-log p_y) of each sample, (N,); gamma at least 0, one for all or (N,)."""
+    return torch.exp(gamma * label.log_rest()) * label.nll
 
 
 class Focal(Loss):
     """Cross entropy that fades as a sample becomes easy: mean_i (1 - p_y)^gamma * (-log p_y).
-
-    log(1 - p_y) is taken as logsumexp over the other classes minus logsumexp over all, so that value and gradient stay
-    finite where p_y rounds to 1; (1 - p_y)**gamma has a NaN gradient there.
 
     Args:
         gamma: at least 0; 0 is cross entropy.
@@ -36,9 +38,4 @@ class Focal(Loss):
 
     def mean(self, batch: Batch) -> Tensor:
         """The mean loss of a batch, () float."""
-        own = F.one_hot(batch.targets, batch.logits.shape[1]).bool()
-        log_others = torch.logsumexp(batch.logits.masked_fill(own, float("-inf")), dim=1)
-        log_all = torch.logsumexp(batch.logits, dim=1)
-        log_probs = F.log_softmax(batch.logits, dim=1)
-        nll = -log_probs.masked_fill(~own, 0.0).sum(dim=1)
-        return (torch.exp(self.gamma * (log_others - log_all)) * nll).mean()
+        return focal_terms(LabelProbs.of(batch.logits, batch.targets), self.gamma).mean()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
+from tests.trainers.calibration.golden import Floats, Integers
+from tests.trainers.losses.formulas import assert_follows, log_rest, nll, printed
 from tests.trainers.losses.golden import value_and_gradient
-from trainers import build_loss
 from trainers.errors import SpecError
+from trainers.losses import build_loss
 
 
 @pytest.mark.parametrize(
@@ -24,6 +27,28 @@ def test_golden_value_and_gradient(gamma: float, value: float, row: list[float],
     assert loss == pytest.approx(value, abs=5e-7)
     assert gradient[0].tolist() == pytest.approx(row, abs=5e-7)
     assert float(gradient.abs().sum()) == pytest.approx(total, abs=5e-7)
+
+
+@pytest.mark.parametrize(
+    ("gamma", "value"), [(1.0, 0.5934774216), (2.0, 0.4788485368), (3.0, 0.4023931442), (5.0, 0.3015648887)]
+)
+def test_golden_values_of_the_printed_samples(gamma: float, value: float) -> None:
+    assert printed("focal", gamma=gamma) == pytest.approx(value, abs=1e-10)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.2, 1.0, 3.0, 20.0])
+def test_it_is_its_formula(gamma: float) -> None:
+    def formula(logits: Floats, targets: Integers) -> float:
+        return float((np.exp(gamma * log_rest(logits, targets)) * nll(logits, targets)).mean())
+
+    assert_follows(build_loss("focal", num_classes=5, gamma=gamma), formula)
+
+
+def test_a_sample_that_is_hardly_known_keeps_its_weight_in_float32() -> None:
+    # log(1 - p_y) as a difference of two logsumexps of 1e4 would be off by 1e-3, and a power of 20 by 2 %.
+    logits, targets = torch.tensor([[9990.0, 1e4, 9999.0]]), torch.tensor([0])
+    loss = build_loss("focal", num_classes=3, gamma=20.0)
+    assert float(loss(logits, targets)) == pytest.approx(float(loss(logits.double(), targets)), rel=1e-5)
 
 
 def test_the_default_gamma_is_2() -> None:
