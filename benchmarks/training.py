@@ -35,7 +35,7 @@ from trainers.catalogue import TRAIN
 from trainers.data.images import CIFAR10_MEAN, CIFAR10_STD, Dataset, Split
 from trainers.data.resident import Pixels
 from trainers.data.streamed import place
-from trainers.feed import Feed
+from trainers.feed import AT_ONCE, Feed
 from trainers.loop import EpochLoop
 from trainers.losses import build_loss
 from trainers.precision import Precision, resolve
@@ -177,7 +177,9 @@ def engine(options: Options, kind: str) -> Run:
     dataset = synthetic(options.images)
     pixels = Pixels.of(dataset, options.device)
     images = place(dataset.train, slice(None), options.device)
-    feed = Feed(images, None, pixels, True, options.augment, {"name": "none"}, 0, options.device)
+    feed = Feed(
+        images, None, pixels, True, options.augment, {"name": "none"}, 0, options.device, AT_ONCE[options.device.type]
+    )
     values: dict[str, Any] = {
         **TRAIN,
         "batch_size": options.batch_size,

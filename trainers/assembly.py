@@ -22,7 +22,7 @@ from trainers.data.streamed import place
 from trainers.draws import derived_seed
 from trainers.errors import SpecError
 from trainers.evaluation import Predictor, Splits
-from trainers.feed import Feed
+from trainers.feed import AT_ONCE, Feed
 from trainers.loop import EpochLoop
 from trainers.losses import build_loss
 from trainers.patience import Patience
@@ -88,7 +88,9 @@ def assemble(spec: TrainSpec, ranks: Ranks, stop: StopRequest, patience: Patienc
     model = _model(spec, subset, ranks, precision)
     splits = _splits(dataset, subset, ranks)
     has_flips, device = dataset.has_flips, ranks.device
-    feed = Feed(images, splits.val, pixels, has_flips, spec.train.augment, spec.mixer, spec.seed, device)
+    feed = Feed(
+        images, splits.val, pixels, has_flips, spec.train.augment, spec.mixer, spec.seed, device, AT_ONCE[device.type]
+    )
     return Parts(
         loop=EpochLoop(model, feed, spec.train, ranks, save_seconds()),
         predictor=Predictor(model.network, pixels, precision, ranks, stop),

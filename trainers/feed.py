@@ -21,7 +21,7 @@ from trainers.step import Look, Samples
 
 # Images that are cropped, flipped and so on at once: on a GPU many, as launching is what it costs; on a CPU a batch,
 # which stays in the cache.
-_AT_ONCE: Final = {"cpu": 1, "cuda": 8192}
+AT_ONCE: Final = {"cpu": 1, "cuda": 8192}
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,7 @@ class Feed:
         mixer: of the catalogue, with its parameters.
         seed: of the run.
         device: where batches are.
+        at_once: images that are prepared together, at least a batch; changes no bit.
     """
 
     images: Images
@@ -47,6 +48,7 @@ class Feed:
     mixer: Mapping[str, Any]
     seed: int
     device: torch.device
+    at_once: int
 
     def epoch(self, epoch: int, batch_size: int) -> EpochFeed:
         """The batches of an epoch."""
@@ -76,7 +78,7 @@ class EpochFeed:
         count, device = len(feed.images), feed.device
         order = epoch_order(count, feed.seed, epoch)
         self._targets = feed.images.targets.index_select(0, on_device(order, device))
-        self._chunk = max(1, _AT_ONCE[device.type] // batch_size) * batch_size
+        self._chunk = max(1, feed.at_once // batch_size) * batch_size
         self._reader = feed.images.reader(order, self._chunk)
         self._augmentation = Augmentation.of(
             feed.augment,
