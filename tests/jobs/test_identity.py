@@ -137,7 +137,20 @@ _NAMES = [
 
 @pytest.mark.parametrize(("head", "name", "alias"), _NAMES)
 def test_every_alias_is_the_job_of_its_name(head: str, name: str, alias: str, tmp_path: Path) -> None:
-    assert the_job(tmp_path, f"{head}: {alias}").id == the_job(tmp_path, f"{head}: {name}").id
+    val = "val: {per_class: 10}\n"  # some losses learn from it
+    assert the_job(tmp_path, f"{val}{head}: {alias}").id == the_job(tmp_path, f"{val}{head}: {name}").id
+
+
+def test_a_preset_of_a_loss_and_its_values_spelled_out_are_one_job(tmp_path: Path) -> None:
+    values = "lam: 1.0, gamma_initial: 1.0, gamma_max: 20.0, gamma_min: -2.0, switch_pt: 0.2"
+    preset, spelled, over = (
+        the_job(tmp_path, f"val: {{per_class: 10}}\nloss: {{name: adafocal, {words}}}")
+        for words in ("preset: official", values, "preset: official, lam: 2.0")
+    )
+    assert preset.id == spelled.id != over.id
+    assert over.content["loss"]["gamma_max"] == 20.0
+    with pytest.raises(InputError, match=r"loss\.preset cannot be 'mine'; use official"):
+        the_job(tmp_path, "val: {per_class: 10}\nloss: {name: adafocal, preset: mine}")
 
 
 def test_another_spelling_of_a_parameter_is_the_same_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,3 +78,15 @@ def test_it_is_cross_entropy_where_all_are_right_or_all_wrong(variant: str, labe
     expected = build_loss("ce", num_classes=3)(logits, torch.tensor(labels))
     assert torch.equal(loss, expected)
     torch.testing.assert_close(torch.autograd.grad(loss, logits), torch.autograd.grad(expected, logits))
+
+
+def test_a_square_that_rounding_makes_negative_has_a_root() -> None:
+    # Undecided between two classes: both groups' confidences are nearly 1/2, and their difference is all rounding.
+    loss, targets = build_loss("mmce", num_classes=2), (torch.arange(33) % 3 > 0).long()
+    for seed in range(20):
+        column = 1e-5 * torch.rand(33, generator=torch.Generator().manual_seed(seed))
+        logits = torch.stack([column, torch.zeros(33)], dim=1).requires_grad_()
+        value = loss(logits, targets)
+        (gradient,) = torch.autograd.grad(value, logits)
+        assert float(value.detach()) == pytest.approx(np.log(2), abs=2e-3)
+        assert gradient.isfinite().all()
