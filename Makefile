@@ -51,6 +51,7 @@ benchmark: $(VENV)/.installed
 	$(BIN)/python benchmarks/durability.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/fixed_cost.py
+	$(BIN)/python benchmarks/calibration.py
 
 # What the model checker explores without bounds on accidents: an hour or more. MINUTES bounds each world, and each says
 # whether it was explored to its end or cut; a search that was cut goes on from its file at the next call.

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from jobs.errors import InputError, OrchError
-from orchestrator.commands import looking, operating
+from orchestrator.commands import exporting, looking, operating
 from orchestrator.commands.choosing import complete_experiment
 
 
@@ -228,6 +228,7 @@ def doctor(root: Path, /, *, as_json: bool, seconds: float, **crash: Any) -> Non
 
 
 for _command in (
+    exporting.export,
     looking.show,
     looking.logs,
     operating.requeue,

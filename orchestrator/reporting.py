@@ -33,7 +33,7 @@ def write_reports(root: Path, experiment: str | None) -> Iterator[str]:
     for name in names:
         files = write_report(root, name)
         yield f"{name}:"
-        yield from (f"  {path}" for path in files.paths if path.suffix != ".pdf")
+        yield from (f"  {path}" for path in files.paths if path.suffix == ".png" or path not in files.figures)
         yield f"open {files.page}" + _one_diagram(root, name)
 
 

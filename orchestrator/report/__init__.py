@@ -17,8 +17,8 @@ __all__ = ["load", "write_report"]
 
 
 def load(experiment: str | None = None, root: str | Path | None = None) -> pd.DataFrame:
-    """The done jobs of an experiment, one row each; see `orchestrator.report.load.load`."""
-    from orchestrator.report.load import load as load_frame
+    """The done jobs of an experiment, one row each; see `orchestrator.report.loading.load`."""
+    from orchestrator.report.loading import load as load_frame
 
     return load_frame(experiment, root)
 

@@ -14,6 +14,7 @@ from orchestrator.report.figures import Drawn
 from orchestrator.report.gallery import Gallery
 from orchestrator.report.markdown import TEST_SELECTED
 from orchestrator.report.measures import Better
+from orchestrator.report.multiples import Multiple
 from orchestrator.report.records import Results, as_text
 from orchestrator.report.summary import Summary, split_columns
 from orchestrator.report.tables import Table, caption, phrase_with_seed
@@ -38,6 +39,7 @@ class Document:
         gallery: the reliability diagrams.
         notes: plain sentences.
         written: when and by what, one line.
+        multiples: the figures of several runs.
     """
 
     results: Results
@@ -47,6 +49,7 @@ class Document:
     gallery: Gallery
     notes: Sequence[str]
     written: str
+    multiples: Sequence[Multiple] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,12 +12,14 @@ import orchestrator
 from jobs import layout
 from jobs.errors import HostUnfitError, InputError
 from jobs.plan import experiments
+from orchestrator.putting import put_whole
 from orchestrator.report.csvfiles import runs_csv, summary_csv
 from orchestrator.report.figures import draw_bars
 from orchestrator.report.gallery import gallery_of
 from orchestrator.report.latex import latex
-from orchestrator.report.load import choose_experiment, read_results
+from orchestrator.report.loading import choose_experiment, read_results
 from orchestrator.report.markdown import markdown
+from orchestrator.report.multiples import PREFIX, draw_multiples
 from orchestrator.report.notes import notes_of
 from orchestrator.report.page import Document, render_page
 from orchestrator.report.records import Results
@@ -32,11 +32,16 @@ RUNS_CSV: Final = "runs.csv"
 SUMMARY_MD: Final = "summary.md"
 SUMMARY_TEX: Final = "summary.tex"
 _FIGURE_FORMATS: Final = ("png", "pdf")
+_FIGURE_SUFFIXES: Final = (".png", ".pdf", ".csv")
+_PREFIXES: Final = ("bars_", PREFIX)
 
 
 @dataclass(frozen=True, slots=True)
 class ReportFiles:
-    """Where a report lies: its folder, the page to open, the tables, and the figures (PNG and PDF of each)."""
+    """Where a report lies: its folder, the page to open, the tables, and the figures.
+
+    Each figure is there as PNG and as PDF; one of several runs has a CSV of what was drawn, the bars have summary.csv.
+    """
 
     folder: Path
     page: Path
@@ -53,7 +58,7 @@ class ReportFiles:
 
 
 def write_report(root: Path, experiment: str) -> ReportFiles:
-    """Write `root/<experiment>/report/`: the tables as CSV, Markdown and LaTeX, bar charts, and one HTML page.
+    """Write `root/<experiment>/report/`: the tables as CSV, Markdown and LaTeX, figures, and one HTML page.
 
     Raises:
         InputError: there is no such experiment, or none of its jobs is done; nothing is written then.
@@ -77,7 +82,8 @@ def render_report(results: Results, now: datetime) -> dict[str, bytes]:
     notes = notes_of(results, summary)
     drawn = draw_bars(summary)
     written = f"Report of {now:%Y-%m-%d %H:%M %Z}, orch {orchestrator.__version__}"
-    document = Document(results, summary, tables, drawn, gallery_of(summary), notes, written)
+    multiples = draw_multiples(summary)
+    document = Document(results, summary, tables, drawn, gallery_of(summary), notes, written, multiples)
     shared = caption(summary.fixed)
     figures = {f"{figure.chart.name}.{kind}": figure.data[kind] for figure in drawn for kind in _FIGURE_FORMATS}
     return {
@@ -86,6 +92,7 @@ def render_report(results: Results, now: datetime) -> dict[str, bytes]:
         SUMMARY_MD: _encode(markdown(results.experiment, shared, tables, notes)),
         SUMMARY_TEX: _encode(latex(results.experiment, shared, tables)),
         **figures,
+        **{f"{one.name}.{kind}": data for one in multiples for kind, data in one.data.items()},
         # Last, so that who sees a new page finds the files it names.
         PAGE: _encode(render_page(document)),
     }
@@ -105,11 +112,10 @@ def put_report(folder: Path, files: Mapping[str, bytes]) -> ReportFiles:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, data in files.items():
-            _put(folder / name, data)
-        for kind in _FIGURE_FORMATS:
-            for old in folder.glob(f"bars_*.{kind}"):
-                if old.name not in files:
-                    old.unlink(missing_ok=True)
+            put_whole(folder / name, data)
+        for old in [path for prefix in _PREFIXES for path in folder.glob(f"{prefix}*")]:
+            if old.suffix in _FIGURE_SUFFIXES and old.name not in files:
+                old.unlink(missing_ok=True)
     except OSError as error:
         raise HostUnfitError(f"{folder}: cannot write the report ({error.strerror})") from error
     return ReportFiles(
@@ -119,17 +125,5 @@ def put_report(folder: Path, files: Mapping[str, bytes]) -> ReportFiles:
         runs_csv=folder / RUNS_CSV,
         summary_md=folder / SUMMARY_MD,
         summary_tex=folder / SUMMARY_TEX,
-        figures=tuple(folder / name for name in files if name.startswith("bars_")),
+        figures=tuple(folder / name for name in files if name.startswith(_PREFIXES)),
     )
-
-
-def _put(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

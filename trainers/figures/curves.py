@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from trainers.calibration.inputs import Floats
-from trainers.figures.style import BLUE, GREEN, GREY, ORANGE, VERMILION, add_title, house_style, new_figure
+from trainers.figures.style import BLUE, GREEN, GREY, ORANGE, PAGE_WIDTH, VERMILION, add_title, house_style, new_figure
 
 # A curve of fewer points than this shows them, so that a run of one epoch shows at all.
 SHOW_POINTS_BELOW: Final = 16
@@ -54,21 +54,21 @@ def curves_figure(history: Sequence[Mapping[str, Any]], reported: int, title: st
         reported: index of the row that the run reports; a dotted line stands there in every panel.
         title: stands above the panels.
     """
-    epochs = _column(history, "epoch")
+    epochs = column_of(history, "epoch")
     with house_style():
-        figure = new_figure(9.6, 6.4)
+        figure = new_figure(PAGE_WIDTH, 4.8)
         add_title(figure, title)
         grid = figure.subplots(2, 2, sharex=True)
         for axes, (name, lines) in zip(grid.flat, _PANELS.items(), strict=True):
             axes.set_title(name)
             for line in lines:
-                _draw_line(axes, epochs, _column(history, line.column), line)
+                _draw_line(axes, epochs, column_of(history, line.column), line)
             axes.axvline(
                 epochs[reported], color=GREY, linestyle=":", label="reported epoch" if axes is grid[0, 0] else None
             )
             if len(axes.get_legend_handles_labels()[0]) > 1:
                 axes.legend()
-        _scale(grid, _column(history, "lr"))
+        _scale(grid, column_of(history, "lr"))
     return figure
 
 
@@ -76,7 +76,7 @@ def _scale(grid: Any, rates: Floats) -> None:
     """Zero where it means something, whole epochs, and a logarithm for a rate that falls in steps."""
     grid[0, 0].set_ylim(0, 1.02)
     grid[1, 0].set_ylim(bottom=0)
-    if _is_stepwise(rates):
+    if is_stepwise(rates):
         grid[1, 1].set_yscale("log")
     else:
         grid[1, 1].set_ylim(bottom=0)
@@ -96,16 +96,17 @@ def _draw_line(axes: Axes, epochs: Floats, values: Floats, line: _Line) -> None:
         linestyle=line.style,
         color=line.colour,
         marker=marker,
-        markersize=3.5,
+        markersize=2.5,
         label=line.label,
     )
 
 
-def _is_stepwise(rates: Floats) -> bool:
+def is_stepwise(rates: Floats) -> bool:
     """Whether the rate mostly stays as it is but changes, and is never 0."""
     changes = np.diff(rates[np.isfinite(rates)])
     return bool(changes.any() and np.mean(changes == 0) > 0.5 and np.nanmin(rates) > 0)
 
 
-def _column(history: Sequence[Mapping[str, Any]], name: str) -> Floats:
+def column_of(history: Sequence[Mapping[str, Any]], name: str) -> Floats:
+    """The values (E,) of one column of a history; NaN where it says nothing."""
     return np.array([np.nan if row.get(name) is None else row[name] for row in history], dtype=np.float64)

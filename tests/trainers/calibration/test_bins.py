@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.trainers.calibration.golden import PRINTED_PROBS, PRINTED_TARGETS, formula_logits, softmax
-from trainers.calibration.bins import bin_index, reliability_table, top_label
+from trainers.calibration.bins import EDGES, bin_index, reliability_table, top_label
 
 
 def test_the_table_of_ten_printed_rows_is_the_one_worked_by_hand() -> None:
@@ -26,6 +26,28 @@ def test_every_edge_closes_the_bin_below_it(n_bins: int) -> None:
     edges = np.linspace(0, 1, n_bins + 1)
     assert bin_index(edges, n_bins).tolist() == [0, *range(n_bins)]
     assert bin_index(np.nextafter(edges[:-1], 1), n_bins).tolist() == list(range(n_bins))
+
+
+@pytest.mark.parametrize("n_bins", [1, 2, 5, 7, 10, 12, 15, 20, 30, 49, 50, 100, 1000])
+def test_the_product_that_finds_a_bin_is_never_further_off_than_the_comparison_mends(n_bins: int) -> None:
+    edges = np.linspace(0, 1, n_bins + 1)
+    around = [edges, np.nextafter(edges, 1), np.nextafter(edges, 0), np.arange(n_bins + 1) / n_bins]
+    values = np.concatenate([*around, np.random.default_rng(0).random(10_000)])
+    closed_right = np.searchsorted(edges, values, side="left") - 1
+    closed_left = np.searchsorted(edges, values, side="right") - 1
+    assert bin_index(values, n_bins).tolist() == closed_right.clip(0, n_bins - 1).tolist()
+    assert bin_index(values, n_bins, "left").tolist() == closed_left.clip(0, n_bins - 1).tolist()
+    assert bin_index(values, n_bins, "left_open_one").tolist() == closed_left.tolist()
+
+
+def test_a_probability_a_little_above_one_is_in_the_bin_of_one() -> None:
+    above = np.array([1.00005])
+    assert [int(bin_index(above, 15, edges)[0]) for edges in EDGES] == [14, 14, 15]
+
+
+def test_bins_of_a_block_are_those_of_its_values() -> None:
+    block = np.random.default_rng(0).random((7, 5))
+    assert np.array_equal(bin_index(block, 15), bin_index(block.ravel(), 15).reshape(7, 5))
 
 
 def test_of_equal_probabilities_the_first_class_is_the_prediction() -> None:

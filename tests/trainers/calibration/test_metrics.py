@@ -18,26 +18,15 @@ from tests.trainers.calibration.golden import (
     DYADIC_TARGETS,
     PRINTED_PROBS,
     PRINTED_TARGETS,
-    Floats,
-    Integers,
     formula_logits,
     softmax,
 )
+from tests.trainers.calibration.strategies import Split, splits
 from trainers.calibration.bins import top_label
 from trainers.calibration.metrics import adaptive_ece, brier, classwise_ece, ece, nll, nll_of_logits
 
-Split = tuple[Floats, Integers]
 BINNED = (ece, adaptive_ece, classwise_ece)
 ALL: tuple[Callable[..., float], ...] = (*BINNED, nll, brier)
-
-
-@st.composite
-def splits(draw: st.DrawFn) -> Split:
-    """Random probabilities, sharp or flat, and targets that follow them more or less."""
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    samples, classes = draw(st.integers(1, 300)), draw(st.integers(2, 12))
-    probs = softmax(rng.normal(size=(samples, classes)) * draw(st.floats(0.1, 5.0)))
-    return probs, rng.integers(0, classes, samples)
 
 
 @pytest.mark.parametrize(
@@ -208,32 +197,6 @@ def test_tensors_are_taken_with_a_gradient_and_in_any_float_type(
     probs = torch.from_numpy(DYADIC_PROBS[:5]).to(dtype).requires_grad_()
     targets = torch.from_numpy(DYADIC_TARGETS[:5]).to(torch.int32)
     assert measure(probs, targets) == measure(DYADIC_PROBS[:5], DYADIC_TARGETS[:5].tolist())
-
-
-@pytest.mark.parametrize("measure", ALL)
-@pytest.mark.parametrize(
-    ("probs", "targets", "complaint"),
-    [
-        (np.zeros((0, 3)), np.zeros(0, dtype=int), "empty"),
-        (np.zeros((2, 0)), [0, 0], "empty"),
-        ([0.5, 0.5], [0, 1], r"shape \(N, C\)"),
-        ([[0.5, 0.5]], [0, 1], r"targets must have shape \(1,\)"),
-        ([[0.5, 0.5]], [[0]], r"targets must have shape \(1,\)"),
-        ([[0.5, 0.5], [0.5, 0.4]], [0, 1], "row 1 sums to 0.9"),
-        ([[2.0, -1.0]], [0], "negative"),
-        ([[np.nan, 1.0]], [0], "NaN or infinity in 1 of 1 rows"),
-        ([[np.inf, 1.0]], [0], "NaN or infinity"),
-        ([["a", "b"]], [0], "real numbers"),
-        ([[0.5, 0.5]], [2], r"targets\[0\] is 2; with 2 classes"),
-        ([[0.5, 0.5]], [-1], r"targets\[0\] is -1"),
-        ([[0.5, 0.5]], [0.0], "integer class indices"),
-    ],
-)
-def test_what_is_not_probabilities_and_class_indices_is_refused_with_the_reason(
-    measure: Callable[..., float], probs: object, targets: object, complaint: str
-) -> None:
-    with pytest.raises(ValueError, match=complaint):
-        measure(probs, targets)
 
 
 @pytest.mark.parametrize("measure", BINNED)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
+from tests.trainers.figures.drawing import assert_legible, assert_within
 from trainers.figures.curves import curves_figure
 from trainers.figures.style import save_png
 
@@ -64,3 +65,9 @@ def test_a_run_of_any_length_is_drawn_with_whole_epochs_below_and_the_same_each_
     save_png(curves_figure(history(epochs), 0, "50$ of digits$"), second)
     assert first.getvalue() == second.getvalue()
     assert all(tick == int(tick) for tick in figure.axes[2].get_xticks())
+
+
+def test_curves_are_legible_at_the_width_they_are_printed_at() -> None:
+    figure = curves_figure(history(9), 3, "focal, resnet20, cifar10")
+    assert_legible(figure)
+    assert_within(figure)

@@ -11,7 +11,8 @@ from matplotlib.image import imread
 from matplotlib.patches import Rectangle
 
 from tests.trainers.calibration.golden import PRINTED_PROBS, PRINTED_TARGETS, formula_logits
-from trainers.figures.reliability import reliability_figure
+from tests.trainers.figures.drawing import assert_legible, assert_within, rows, scored
+from trainers.figures.reliability import draw_reliability, reliability_figure
 from trainers.figures.style import save_png
 
 
@@ -59,7 +60,7 @@ def test_the_corner_tells_the_error_and_the_histogram_adds_up_to_one() -> None:
 def test_the_text_leaves_its_corner_where_a_bar_stands() -> None:
     usual, beside = (
         reliability_figure(logits, np.arange(3), None, "").axes[0].texts[0].get_position()
-        for logits in (9 * np.eye(3)[[1, 2, 0]], 1e-3 * np.eye(3))
+        for logits in (9 * np.eye(3)[[1, 2, 0]], np.eye(3))
     )
     assert usual == (0.03, 0.97)
     assert beside == (0.03, 0.97)
@@ -98,3 +99,37 @@ def test_any_title_is_drawn_as_it_is(title: str) -> None:
 @pytest.mark.parametrize("logits", [np.eye(3)[:1], 1e4 * np.eye(3)[:1], np.zeros((1, 3))])
 def test_a_single_image_is_a_diagram_too(logits: Any) -> None:
     assert len(bars(reliability_figure(logits, [0], 0.05, "").axes[0], hatched=False)) == 1
+
+
+def test_the_table_has_every_bin_and_the_same_error_as_the_corner() -> None:
+    table = rows(draw_reliability([scored("a", 1.5922145896), scored("b")]))
+    assert [(row["run"], row["scaled"]) for row in table[::15]] == [("a", "no"), ("a", "yes"), ("b", "no")]
+    assert [int(row["n"]) for row in table[:15]] == [0, 0, 1, 70, 200, 213, 163, 128, 63, 40, 30, 30, 43, 18, 1]
+    assert table[0]["confidence"] == table[0]["accuracy"] == ""
+    gaps = [
+        abs(float(row["confidence"]) - float(row["accuracy"])) * int(row["n"]) / 1000
+        for row in table[:15]
+        if row["accuracy"]
+    ]
+    assert sum(gaps) == pytest.approx(0.1206643169, abs=1e-10)
+
+
+@pytest.mark.parametrize("count", [2, 3, 10])
+def test_several_runs_have_a_panel_each_with_its_error_and_its_histogram(count: int) -> None:
+    drawn = draw_reliability([scored(f"run {index}", 1.5922145896) for index in range(count)], "grid")
+    shown = [axes for axes in drawn.figure.axes if axes.axison]
+    above = [axes for axes in shown if axes.get_title()]
+    assert [axes.get_title() for axes in above] == [f"run {index}" for index in range(count)]
+    assert len(shown) == 2 * count
+    for axes in above:
+        assert "ECE 12.1 \N{RIGHTWARDS ARROW} 3.6 %" in texts(axes)
+        assert len(bars(axes, hatched=False)) == 13
+    assert_legible(drawn.figure)
+    assert_within(drawn.figure)
+
+
+@pytest.mark.parametrize("temperature", [None, 1.5])
+def test_the_diagram_of_one_run_is_legible_at_the_width_it_is_printed_at(temperature: float | None) -> None:
+    figure = draw_reliability([scored("a", temperature)], "focal, resnet20, cifar10").figure
+    assert_legible(figure)
+    assert_within(figure)

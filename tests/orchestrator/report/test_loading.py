@@ -10,7 +10,7 @@ import pytest
 from jobs.errors import InputError
 from jobs.snapshot import JobState, State
 from orchestrator.report import load
-from orchestrator.report.load import choose_experiment, describe
+from orchestrator.report.loading import choose_experiment, describe
 from tests.orchestrator.report.roots import call_spec, finish, plan_jobs
 
 RESULT = {"metrics": {"test_acc": 0.5, "test_ece": None}, "epoch": 3, "select": "last", "seconds": 9.5, "device": "cpu"}
@@ -52,6 +52,12 @@ def test_the_only_experiment_of_the_root_of_the_environment_needs_no_name(
     monkeypatch.chdir(root)
     root.joinpath("runs").symlink_to(root)
     assert len(load("digits")) == 2
+
+
+def test_it_can_be_called_again_through_the_package(root: Path) -> None:
+    """No module of that name may take the place of the function once it is imported."""
+    code = "import sys, orchestrator.report as report; [report.load('digits', sys.argv[1]) for _ in range(2)]"
+    subprocess.run([sys.executable, "-c", code, str(root)], check=True)
 
 
 def test_an_experiment_without_a_done_job_is_an_empty_frame(tmp_path: Path) -> None:
