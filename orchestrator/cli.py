@@ -178,9 +178,13 @@ def status(root: Path, watch: bool, as_json: bool, failed: bool) -> None:
 @click.pass_obj
 def report(root: Path, experiment: str | None) -> None:
     """Write tables, figures and one HTML page of EXPERIMENT (default: every one that has results)."""
+    from rich.console import Console
+
     from orchestrator.reporting import write_reports
 
-    for line in write_reports(root, experiment):
+    with Console(stderr=True).status("drawing"):
+        lines = list(write_reports(root, experiment))
+    for line in lines:
         click.echo(line)
 
 

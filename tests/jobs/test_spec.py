@@ -46,7 +46,7 @@ def test_a_train_spec_has_every_default(tmp_path: Path) -> None:
         "dataset": {"name": "digits"},
         "imbalance": {"type": "none"},
         "val": "none",
-        "backbone": {"name": "resnet32"},
+        "backbone": {"name": "resnet32", "shortcut": "A"},
         "head": {"name": "linear"},
         "loss": {"name": "ce"},
         "rule": {"name": "none"},
@@ -57,6 +57,7 @@ def test_a_train_spec_has_every_default(tmp_path: Path) -> None:
         "seed": 0,
         "select": "last",
         "eval_every": 1,
+        "ts_every": 1,
         "train": dict(catalogue.TRAIN),
     }
 

@@ -18,7 +18,7 @@ from tests.orchestrator.scene import WORKER, Scene, error_line, grid
 
 NO_LINKS = (sys.executable, no_links.__file__)
 COMMANDS = (
-    "init", "plan", "worker", "status", "report", "doctor",
+    "init", "plan", "worker", "status", "report", "export", "doctor",
     "show", "logs", "requeue", "cancel", "hold", "release", "priority",
 )  # fmt: skip
 CALL = grid(kind="call", target="deeds:append", params__i=[1, 2])

@@ -25,6 +25,7 @@ def test_jobs_that_wait_for_a_gpu_let_others_pass(scene: Scene) -> None:
     scene.plan("cpu", grid(kind="call", target="deeds:append", params__i=[1000, 1001, 1002]))
     worker = scene.start("worker", "--gpus", "all", "--slots", "1", "--max-jobs", "5")
     wait_until(lambda: list(scene.kinds("cpu").values()) == 3 * [["done"]], "all is done that needs no GPU")
+    wait_until(lambda: len(scene.lines()) == 4, "one has the GPU")
     (first,) = {int(line) for line in scene.lines()} - {1000, 1001, 1002}
     (scene.folder / f"go-{first}").touch()
     wait_until(lambda: len(scene.lines()) == 5, "another has the GPU")
