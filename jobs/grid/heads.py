@@ -86,7 +86,8 @@ def split(head: str, given: Given) -> tuple[str, Entry, Given]:
 def _advice(head: str, spelled: str, known: list[str]) -> str:
     having = [name for name, entry in catalogue.NAMED[head][0].items() if spelled in entry.params]
     if having:
-        return f"{', '.join(having)} has: say `when: [{{if: {{{head}: {having[0]}}}, set: {{{head}.{spelled}: ...}}}}]`"
+        verb = "has" if len(having) == 1 else "have"
+        return f"{', '.join(having)} {verb}: say `when: [{{if: {{{head}: {having[0]}}}, set: {{{head}.{spelled}: ...}}}}]`"
     return remedy(spelled, known)
 
 
