@@ -87,7 +87,9 @@ def _advice(head: str, spelled: str, known: list[str]) -> str:
     having = [name for name, entry in catalogue.NAMED[head][0].items() if spelled in entry.params]
     if having:
         verb = "has" if len(having) == 1 else "have"
-        return f"{', '.join(having)} {verb}: say `when: [{{if: {{{head}: {having[0]}}}, set: {{{head}.{spelled}: ...}}}}]`"
+        return (
+            f"{', '.join(having)} {verb}: say `when: [{{if: {{{head}: {having[0]}}}, set: {{{head}.{spelled}: ...}}}}]`"
+        )
     return remedy(spelled, known)
 
 

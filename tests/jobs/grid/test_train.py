@@ -134,7 +134,10 @@ def test_a_cell_always_shows_the_main_keys_and_every_axis(tmp_path: Path) -> Non
         ("loss:", "g.yaml:1: loss is null"),
         ("loss: {name: focal, gama: 1}", "g.yaml:1: loss focal has no 'gama'; use gamma"),
         ("loss: {name: focal, gamma: -1}", "g.yaml:1: loss.gamma is -1; it must be at least 0"),
-        ("loss: [ce, focal]\nloss.gamma: [1]", "g.yaml:2: loss ce has no 'gamma'; focal, dual_focal, fcl_meta_lambda, mdca have: say `when:"),
+        (
+            "loss: [ce, focal]\nloss.gamma: [1]",
+            "g.yaml:2: loss ce has no 'gamma'; focal, dual_focal, fcl_meta_lambda, mdca have: say `when:",
+        ),
         ("imbalance: exp", "g.yaml:1: imbalance exp says not how much; write {type: exp, ratio: 100}"),
         ("imbalance: {name: exp, ratio: 9}", "g.yaml:1: imbalance has no type; write type in place of name"),
         ("imbalance: {type: exp, ratio: 0.5}", "g.yaml:1: imbalance.ratio is 0.5; it must be at least 1"),
