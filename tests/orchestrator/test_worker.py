@@ -155,10 +155,9 @@ def test_failures_that_differ_stop_nothing(scene: Scene) -> None:
 
 
 def test_a_worker_on_which_everything_fails_claims_nothing_more(scene: Scene) -> None:
-    """Each experiment fails in more than one way, so no single one of them is stopped."""
-    jobs = {"text": [f"{word} luck" for word in ("no", "bad", "worse", "hardly any")], "i": list(range(6))}
-    axes = {f"params__{key}": values for key, values in jobs.items()}
-    scene.plan("unlucky", grid(kind="call", target="deeds:fail", max_attempts=1, **axes))
+    """Each job fails in a way of its own, so it is not the experiment that is stopped, in whatever order they come."""
+    texts = [f"luck of kind {letter}" for letter in "abcdefghijklmnopqrstuvwx"]
+    scene.plan("unlucky", grid(kind="call", target="deeds:fail", max_attempts=1, params__text=texts))
     scene.plan("later", grid(kind="call", target="deeds:append", params__i=[1], priority=-1))
     said, _ = scene.orch(*WORKER, "--slots", "1", expect=1)
     assert sorted(scene.kinds("unlucky").values()) == 14 * [[]] + 10 * [["failed"]]
