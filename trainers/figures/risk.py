@@ -60,7 +60,7 @@ def draw_risk(panels: Mapping[str, Sequence[Scored]], title: str = "") -> Drawn:
     curves = {name: _curves(runs, is_single=is_single) for name, runs in panels.items()}
     with house_style():
         most = max(len(lines) for lines in curves.values())
-        drawn = sheet(len(panels), title, (2.3 + 0.15 * (most + 2),), MOST_SIDE_BY_SIDE)
+        drawn = sheet(len(panels), title, (2.3 + 0.175 * (most + 3),), MOST_SIDE_BY_SIDE)
         for (axes,), (name, lines) in zip(drawn.panels, curves.items(), strict=True):
             _draw(axes, lines)
             if len(panels) > 1:
@@ -90,7 +90,7 @@ def _draw(axes: Axes, lines: Sequence[tuple[str, Curve]]) -> None:
         axes.plot(coverage, curve.oracle[points], color=look["color"], linestyle=":", linewidth=1.0)
     axes.set_xlim(0, 1)
     # Below its panel: curves of many runs leave no corner free.
-    below: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.2), "frameon": False}
+    below: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.13), "frameon": False}
     legend = axes.legend(title="AURC x 1000", title_fontsize=LEAST_POINTS, **below)
     for text in legend.get_texts():
         text.set_parse_math(False)
