@@ -35,12 +35,13 @@ from trainers.catalogue import TRAIN
 from trainers.data.images import CIFAR10_MEAN, CIFAR10_STD, Dataset, Split
 from trainers.data.resident import Pixels
 from trainers.data.streamed import place
-from trainers.feed import AT_ONCE, Feed
+from trainers.feed import AT_ONCE, Feed, Sampling
 from trainers.loop import EpochLoop
 from trainers.losses import build_loss
 from trainers.precision import Precision, resolve
 from trainers.progress import Progress
 from trainers.ranks import Ranks
+from trainers.rules.rule import Rule
 from trainers.spec import Training
 from trainers.state import TrainState
 from trainers.step import EagerStep, Model, RecordedStep, Samples
@@ -98,7 +99,7 @@ def new_model(options: Options, kind: str) -> Model:
     )
     forward = cast("nn.Module", torch.compile(network)) if kind == "compiled" else network
     loss = build_loss("ce", num_classes=CLASSES)
-    return Model(network, forward, loss, optimizer, options.precision.scaler(), options.precision)
+    return Model(network, forward, loss, Rule(), optimizer, options.precision.scaler(), options.precision)
 
 
 def wait(device: torch.device) -> None:
@@ -178,7 +179,16 @@ def engine(options: Options, kind: str) -> Run:
     pixels = Pixels.of(dataset, options.device)
     images = place(dataset.train, slice(None), options.device)
     feed = Feed(
-        images, None, pixels, True, options.augment, {"name": "none"}, 0, options.device, AT_ONCE[options.device.type]
+        images=images,
+        val=None,
+        pixels=pixels,
+        has_flips=True,
+        augment=options.augment,
+        mixer={"name": "none"},
+        sampling=Sampling({"name": "instance"}, Rule(), (1,) * CLASSES, epochs=1),
+        seed=0,
+        device=options.device,
+        at_once=AT_ONCE[options.device.type],
     )
     values: dict[str, Any] = {
         **TRAIN,

@@ -17,6 +17,7 @@ HASH_DIGITS: Final = 16
 MOST_ID_CHARACTERS: Final = 120
 _MOST_SLUG_CHARACTERS: Final = 60
 _MOST_WORD_CHARACTERS: Final = 12
+_METHODS: Final = ("rule", "sampler")
 _ID: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,118}[a-z0-9])?")
 _POINT: Final = re.compile(r"(?<=[0-9])\.(?=[0-9])")
 _NOT_ID: Final = re.compile(r"[^a-z0-9]+")
@@ -63,11 +64,16 @@ def _train_words(content: Mapping[str, Any]) -> Iterator[str]:
     yield from _named_words("dataset", content.get("dataset"))
     yield from _imbalance_words(content.get("imbalance"))
     yield from _named_words("backbone", content.get("backbone"))
-    yield from _named_words("loss", content.get("loss"))
+    loss, *settings = _named_words("loss", content.get("loss"))
+    yield loss
+    for head in _METHODS:  # ldam-drw-inverse: a method's words, before the loss's settings may fill the slug
+        part = sorted(content.get(head, {}).items(), key=lambda item: (item[0] != "name", item[0]))
+        yield from (_word(value) for _, value in part if isinstance(value, str))
+    yield from settings
     yield f"s{content.get('seed', 0)}"
     for head in catalogue.NAMED:
         if head in content and head not in ("dataset", "imbalance", "backbone", "loss"):
-            yield from _named_words(head, content[head])
+            yield from _numbers(content[head]) if head in _METHODS else _named_words(head, content[head])
     yield from _protocol_words(content)
 
 
@@ -102,6 +108,10 @@ def _named_words(head: str, part: Mapping[str, Any] | None) -> Iterator[str]:
         return
     yield _word(part["name"])
     yield from _scalar_words({key: value for key, value in part.items() if key not in ("name", "fingerprint")})
+
+
+def _numbers(part: Mapping[str, Any]) -> Iterator[str]:
+    return _scalar_words({key: value for key, value in part.items() if not isinstance(value, str)})
 
 
 def _command_words(content: Mapping[str, Any]) -> Iterator[str]:

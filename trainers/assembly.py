@@ -22,12 +22,13 @@ from trainers.data.streamed import place
 from trainers.draws import derived_seed
 from trainers.errors import SpecError
 from trainers.evaluation import Predictor, Splits
-from trainers.feed import AT_ONCE, Feed
+from trainers.feed import AT_ONCE, Feed, Sampling
 from trainers.loop import EpochLoop
 from trainers.losses import build_loss
 from trainers.patience import Patience
 from trainers.precision import Precision, resolve
 from trainers.ranks import Ranks
+from trainers.rules import build_rule
 from trainers.saving import save_seconds
 from trainers.spec import Training, TrainSpec
 from trainers.step import Model
@@ -45,8 +46,8 @@ class Parts:
         predictor: makes logits.
         splits: what is evaluated on.
         subset: which training images were chosen.
-        description: what a checkpoint says of its network, so that it can be used without its spec: backbone and head,
-            class names, and the size, mean and standard deviation of the images it was trained on.
+        description: what a checkpoint says of its network, so that it can be used without its spec: data set, backbone,
+            head, class names, and the size, mean and standard deviation of the images it was trained on.
     """
 
     loop: EpochLoop
@@ -87,9 +88,18 @@ def assemble(spec: TrainSpec, ranks: Ranks, stop: StopRequest, patience: Patienc
     images = place(dataset.train, subset.train, ranks.device)
     model = _model(spec, subset, ranks, precision)
     splits = _splits(dataset, subset, ranks)
-    has_flips, device = dataset.has_flips, ranks.device
+    sampling = Sampling(spec.sampler, model.rule, subset.class_counts, spec.train.epochs)
     feed = Feed(
-        images, splits.val, pixels, has_flips, spec.train.augment, spec.mixer, spec.seed, device, AT_ONCE[device.type]
+        images=images,
+        val=splits.val,
+        pixels=pixels,
+        has_flips=dataset.has_flips,
+        augment=spec.train.augment,
+        mixer=spec.mixer,
+        sampling=sampling,
+        seed=spec.seed,
+        device=ranks.device,
+        at_once=AT_ONCE[ranks.device.type],
     )
     return Parts(
         loop=EpochLoop(model, feed, spec.train, ranks, save_seconds()),
@@ -97,6 +107,7 @@ def assemble(spec: TrainSpec, ranks: Ranks, stop: StopRequest, patience: Patienc
         splits=splits,
         subset=subset,
         description={
+            "dataset": dict(spec.dataset),
             "backbone": dict(spec.backbone),
             "head": dict(spec.head),
             "class_names": list(dataset.class_names),
@@ -115,15 +126,21 @@ def _splits(dataset: Dataset, subset: Subset, ranks: Ranks) -> Splits:
 def _model(spec: TrainSpec, subset: Subset, ranks: Ranks, precision: Precision) -> Model:
     num_classes = len(subset.class_counts)
     network = _network(spec, num_classes).to(ranks.device)
-    loss_parameters = {key: value for key, value in spec.loss.items() if key != "name"}
+    epochs, counts = spec.train.epochs, subset.class_counts
+    rule = build_rule(spec.rule["name"], class_counts=counts, epochs=epochs, **_parameters(spec.rule))
     loss = build_loss(
-        spec.loss["name"], num_classes=num_classes, class_counts=subset.class_counts, **loss_parameters
-    ).to(ranks.device)
+        spec.loss["name"], num_classes=num_classes, class_counts=counts, epochs=epochs, **_parameters(spec.loss)
+    )
+    rule, loss = rule.to(ranks.device), rule.wrapped(loss).to(ranks.device)
     if loss.meta_every and (ranks.size > 1 or spec.train.graph):
         raise SpecError(f"loss {spec.loss['name']} learns from step to step: on one rank, and without train.graph")
     optimizer = _optimizer(network, spec.train, ranks.device)
     forward = _forward(network, spec.train.compile, ranks)
-    return Model(network, forward, loss, optimizer, precision.scaler(), precision)
+    return Model(network, forward, loss, rule, optimizer, precision.scaler(), precision)
+
+
+def _parameters(section: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in section.items() if key != "name"}
 
 
 def _optimizer(network: nn.Module, train: Training, device: torch.device) -> torch.optim.Optimizer:
@@ -142,8 +159,9 @@ def _optimizer(network: nn.Module, train: Training, device: torch.device) -> tor
 
 def _network(spec: TrainSpec, num_classes: int) -> Network:
     torch.manual_seed(derived_seed(spec.seed, "init"))
-    parameters = {key: value for key, value in spec.backbone.items() if key != "name"}
-    network = build_backbone(spec.backbone["name"], num_classes=num_classes, head=spec.head, **parameters)
+    network = build_backbone(
+        spec.backbone["name"], num_classes=num_classes, head=spec.head, **_parameters(spec.backbone)
+    )
     return network.to(memory_format=torch.channels_last)
 
 

@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from torch import Tensor
+
 from trainers import checkpoint
 from trainers.assembly import Parts, assemble, configure_torch
 from trainers.errors import FolderAwayError, NonFiniteError, Preempted
@@ -125,7 +127,7 @@ class Attempt:
             "stage": "single",
             "epoch": number,
             "model": self.spec.backbone["name"],
-            "method": self.spec.loss["name"],
+            "method": self.spec.method,
             "lr": self.loop.rate(self.state.epoch, self.loop.steps - 1),
             "seconds": None,
             **self.loop.train_metrics(self.state),
@@ -137,7 +139,9 @@ class Attempt:
             if self.ranks.is_first:
                 has_temperature = number % self.spec.ts_every == 0 or is_last
                 row |= score(predictions, self.parts.splits, has_temperature=has_temperature)
+        train_logits = self._train_logits()  # first: an attempt that is stopped here has learned nothing twice
         row |= self._watch(predictions)
+        self._weigh(train_logits)
         row["seconds"] = self.state.epoch_seconds + time.monotonic() - began
         self._count_epoch(row)
         self.keeper.is_saved = not self.ranks.is_first
@@ -150,6 +154,8 @@ class Attempt:
                     write_metrics_csv(self.folders.own / "metrics.csv", self.state.history)
                     if self.state.watched:
                         write_rows(self.folders.own / self.model.loss.table_name, self.state.watched)
+                    if self.state.weighed:
+                        write_rows(self.folders.own / self.model.rule.table_name, self.state.weighed)
         return predictions
 
     def _watch(self, predictions: Predictions | None) -> Mapping[str, float]:
@@ -165,6 +171,23 @@ class Attempt:
         told = loss.watch(logits, val.targets.cpu(), self.state.epoch)
         self.state.watched.extend(dict(row) for row in told.table)
         return told.columns
+
+    def _train_logits(self) -> Tensor | None:
+        """Of the training split, as it is evaluated, for a rule that changes with it."""
+        is_last = self.state.epoch + 1 == self.spec.train.epochs
+        if not self.model.rule.watches_train or is_last:  # nothing is trained with what it would learn then
+            return None
+        logits = self.parts.predictor.logits(self.loop.feed.images)
+        if logits is None:
+            self.keeper.save_and_leave(self.state)
+        if not bool(logits.isfinite().all()):
+            raise NonFiniteError("logits", self.state.epoch + 1, self.loop.steps)
+        return logits
+
+    def _weigh(self, logits: Tensor | None) -> None:
+        if logits is not None:
+            told = self.model.rule.watch(logits, self.loop.feed.labels, self.model.loss, self.state.epoch)
+            self.state.weighed.extend(dict(row) for row in told.table)
 
     def _predict(self) -> Predictions:
         predictions = predict(self.parts.predictor, self.parts.splits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 import torch
@@ -11,17 +12,40 @@ from torch import Tensor
 
 from trainers.data.augment import Augmentation
 from trainers.data.images import Images
-from trainers.data.mixing import Mix
-from trainers.data.order import epoch_order
+from trainers.data.mixing import Mix, remix_shares
 from trainers.data.resident import Pixels, on_device
+from trainers.data.sampling import sampled_order
 from trainers.draws import generator
 from trainers.errors import SpecError
 from trainers.ranks import Share
+from trainers.rules.rule import Rule
 from trainers.step import Look, Samples
 
 # Images that are cropped, flipped and so on at once: on a GPU many, as launching is what it costs; on a CPU a batch,
 # which stays in the cache.
 AT_ONCE: Final = {"cpu": 1, "cuda": 8192}
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Which images an epoch sees.
+
+    Attributes:
+        sampler: of the catalogue, with its parameters.
+        rule: may put another one in its place from some epoch on.
+        class_counts: training images per class, (C,).
+        epochs: of the run.
+    """
+
+    sampler: Mapping[str, Any]
+    rule: Rule
+    class_counts: tuple[int, ...]
+    epochs: int
+
+    def order(self, labels: Tensor, seed: int, epoch: int) -> Tensor:
+        """Positions of an epoch's images, (N,) int64 on the CPU, of labels (N,) int64 on the CPU."""
+        sampler, classes = self.rule.sampler(self.sampler, epoch), len(self.class_counts)
+        return sampled_order(sampler, labels, classes, seed=seed, epoch=epoch, epochs=self.epochs)
 
 
 @dataclass(frozen=True)
@@ -35,6 +59,7 @@ class Feed:
         has_flips: whether augmentation may mirror.
         augment: its name.
         mixer: of the catalogue, with its parameters.
+        sampling: which images an epoch sees, in which order.
         seed: of the run.
         device: where batches are.
         at_once: images that are prepared together, at least a batch; changes no bit.
@@ -46,9 +71,20 @@ class Feed:
     has_flips: bool
     augment: str
     mixer: Mapping[str, Any]
+    sampling: Sampling
     seed: int
     device: torch.device
     at_once: int
+
+    @cached_property
+    def labels(self) -> Tensor:
+        """Of the training images, on the CPU; asked for once, as the device is waited for."""
+        return self.images.targets.cpu()
+
+    @cached_property
+    def class_counts(self) -> Tensor:
+        """Training images per class on the device, (C,) float32."""
+        return torch.tensor(self.sampling.class_counts, dtype=torch.float32, device=self.device)
 
     def epoch(self, epoch: int, batch_size: int) -> EpochFeed:
         """The batches of an epoch."""
@@ -76,7 +112,7 @@ class EpochFeed:
     def __init__(self, feed: Feed, epoch: int, batch_size: int) -> None:
         self._feed, self._epoch, self._batch_size = feed, epoch, batch_size
         count, device = len(feed.images), feed.device
-        order = epoch_order(count, feed.seed, epoch)
+        order = feed.sampling.order(feed.labels, feed.seed, epoch)
         self._targets = feed.images.targets.index_select(0, on_device(order, device))
         self._chunk = max(1, feed.at_once // batch_size) * batch_size
         self._reader = feed.images.reader(order, self._chunk)
@@ -95,20 +131,29 @@ class EpochFeed:
     def samples(self, start: int, stop: int, share: Share) -> Samples:
         """A rank's share of the batch at positions start..stop of the epoch's order."""
         own = slice(start + share.start, start + share.stop)
+        is_alone = share.stop - share.start == stop - start
+        labels = None if is_alone else self._targets[start:stop]
         mix = self._mix(start, stop)
         if mix is None:
             # Ranks leave each other's parts alone; one rank prepares several batches at once.
-            is_alone = share.stop - share.start == stop - start
             whole = self._prepared(start, own.stop) if is_alone else self._made(own.start, own.stop)
             offset = own.start - (self._ready.start if is_alone else own.start)
             pixels = whole[offset : offset + own.stop - own.start]
-            return Samples(self._feed.pixels.normalise(pixels), self._targets[own])
+            return Samples(self._feed.pixels.normalise(pixels), self._targets[own], batch=labels)
         batch = self._feed.pixels.normalise(self._prepared(start, stop)[start - self._ready.start :][: stop - start])
         part = slice(share.start, share.stop)
         partners = on_device(mix.partners[part], self._feed.device)
-        weight = torch.full((), mix.weight, device=self._feed.device)
         mixed = mix.mix(batch[part], batch.index_select(0, partners))
-        return Samples(mixed, self._targets[own], self._targets.index_select(0, start + partners), weight)
+        targets, others = self._targets[own], self._targets.index_select(0, start + partners)
+        return Samples(mixed, targets, others, self._label_weight(mix, targets, others), labels)
+
+    def _label_weight(self, mix: Mix, targets: Tensor, others: Tensor) -> Tensor:
+        """The share of the first labels; remix gives each image its own."""
+        weight, mixer = torch.full((), mix.weight, device=self._feed.device), self._feed.mixer
+        if mixer["name"] != "remix":
+            return weight
+        counts = self._feed.class_counts
+        return remix_shares(weight, counts[targets], counts[others], mixer["kappa"], mixer["tau"])
 
     def _mix(self, start: int, stop: int) -> Mix | None:
         mixer = self._feed.mixer

@@ -68,7 +68,7 @@ def write_results(folder: Path, finished: Finished, ranks: Ranks, patience: Pati
         class_counts=subset.class_counts,
         class_names=finished.parts.description["class_names"],
         temperature=history[finished.reported - 1].get("temperature"),
-        title=f"{finished.spec.loss['name']}, {finished.spec.backbone['name']}, {finished.spec.dataset['name']}",
+        title=f"{finished.spec.method}, {finished.spec.backbone['name']}, {finished.spec.dataset['name']}",
         extra=_extra(finished, ranks),
     )
     write_outputs(folder, run, patience)

@@ -62,7 +62,7 @@ class Keeper:
     Args:
         spec: what is trained.
         folders: where files lie.
-        parts: the run, whose network, optimizer, scaler and loss are saved and restored.
+        parts: the run, whose network, optimizer, scaler, loss and rule are saved and restored.
         ranks: with whom.
 
     Attributes:
@@ -107,6 +107,7 @@ class Keeper:
         if content["scaler"]:  # empty where fp16 was not in use
             self._model.scaler.load_state_dict(content["scaler"])
         self._model.loss.load_state_dict(content["losses"][self._ranks.rank])
+        self._model.rule.load_state_dict(content.get("rule", {}))  # runs of before had none
         state = TrainState.restore(content["state"], self._ranks.device)
         if not self._ranks.is_first:  # rank 0 holds the sums of all ranks
             state.losses.zero_()
@@ -135,6 +136,7 @@ class Keeper:
             "optimizer": self._model.optimizer.state_dict(),
             "scaler": self._model.scaler.state_dict(),
             "losses": gathered,
+            "rule": _on_cpu(self._model.rule.state_dict()),
             "attempt": self._folders.own.name,
             "state": state.record() | {"losses": losses.cpu(), "correct": correct.cpu()},
             "network": self._parts.description,

@@ -73,6 +73,7 @@ class EpochLoop:
             NonFiniteError: the loss is no number any more.
         """
         self.model.forward.train()
+        self.model.rule.begin_epoch(state.epoch)
         feed = self.feed.epoch(state.epoch, self.train.batch_size)
         began, before = time.monotonic(), state.epoch_seconds
         saved, verdict = began, _GO_ON

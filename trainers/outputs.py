@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,8 @@ import numpy.typing as npt
 from trainers.atomic import written_whole
 from trainers.calibration.inputs import checked_counts, checked_logits
 from trainers.catalogue import METRIC_COLUMNS
+from trainers.metrics.classes import Classes, evaluate_classes
+from trainers.metrics.means import RECALL_FLOOR
 from trainers.patience import ONE_TRY, Patience
 
 Cell = float | int | str | None
@@ -24,6 +27,10 @@ Row = Mapping[str, Cell]
 
 # Columns that name a row; the others are measured.
 LABEL_COLUMNS: Final = ("stage", "model", "method")
+# Beyond so many classes, lists of classes stand in per_class.csv alone: a worker takes a result.json of 64 KiB.
+MOST_LISTED: Final = 1000
+TEST_SELECTED: Final = "epoch selected on the test split"
+_LIST_OF_NUMBERS: Final = re.compile(r'\[\n\s+([^][{}"]*?)\n\s*\]')
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +62,7 @@ class Run:
 
 
 def write_outputs(folder: Path, run: Run, patience: Patience = ONE_TRY) -> None:
-    """Write metrics.csv, class_counts.csv, predictions.npz, reliability.png, curves.png and, last, result.json.
+    """Write metrics.csv, class_counts.csv, per_class.csv, predictions.npz, two figures and, last, result.json.
 
     Args:
         folder: of the attempt.
@@ -73,16 +80,45 @@ def write_outputs(folder: Path, run: Run, patience: Patience = ONE_TRY) -> None:
     from trainers.figures.style import save_png
 
     _check(run)
-    result = _result(run)
+    classes = evaluate_classes(run.test_logits, run.test_targets, run.class_counts)
+    result = _result(run, classes)
+    title = f"{run.title}; {TEST_SELECTED}" if run.extra.get("select") == "best_test" else run.title
     write_metrics_csv(folder / "metrics.csv", run.history, patience)
     _write_class_counts(folder / "class_counts.csv", run, patience)
+    _write_per_class(folder / "per_class.csv", run, classes, patience)
     _write_predictions(folder / "predictions.npz", run, patience)
     with written_whole(folder / "reliability.png", patience) as file:
-        save_png(reliability_figure(run.test_logits, run.test_targets, run.temperature, run.title), file)
+        save_png(reliability_figure(run.test_logits, run.test_targets, run.temperature, title), file)
     with written_whole(folder / "curves.png", patience) as file:
-        save_png(curves_figure(run.history, run.reported, run.title), file)
+        save_png(curves_figure(run.history, run.reported, title), file)
     with written_whole(folder / "result.json", patience) as file:
-        file.write((json.dumps(result, indent=1, allow_nan=False) + "\n").encode())
+        file.write(as_json(result))
+
+
+def as_json(document: Mapping[str, Any]) -> bytes:
+    """A JSON file for people and programs: what is not finite is null, and a list of numbers stands on one line."""
+    text = json.dumps(_finite(document), indent=1, allow_nan=False)
+    return (_LIST_OF_NUMBERS.sub(lambda found: f"[{' '.join(found[1].split())}]", text) + "\n").encode()
+
+
+def class_results(classes: Classes) -> dict[str, Any]:
+    """The keys of a result that tell of classes: `recalls`, `groups`, `recall_floor`."""
+    is_listed = len(classes.recall) <= MOST_LISTED
+    return {
+        "recalls": classes.recall.tolist() if is_listed else None,
+        "groups": {
+            convention: {
+                name: {
+                    **({"classes": np.flatnonzero(group.mask).tolist()} if is_listed else {}),
+                    "accuracy": group.accuracy,
+                    "ece": group.ece,
+                }
+                for name, group in groups.items()
+            }
+            for convention, groups in classes.groups.items()
+        },
+        "recall_floor": RECALL_FLOOR,
+    }
 
 
 def _check(run: Run) -> None:
@@ -128,6 +164,21 @@ def _write_class_counts(path: Path, run: Run, patience: Patience) -> None:
     _write_table(path, ["class", "name", "train", "val", "test"], rows, patience)
 
 
+def _write_per_class(path: Path, run: Run, classes: Classes, patience: Patience) -> None:
+    """What each class comes to, and the group that it is in under each convention; NaN is an empty cell."""
+    names: list[list[str]] = [[""] * len(classes.recall) for _ in classes.groups]
+    for of_class, groups in zip(names, classes.groups.values(), strict=True):
+        for name, group in groups.items():
+            for label in np.flatnonzero(group.mask):
+                of_class[label] = name
+    measured = [
+        [_finite(value) for value in column.tolist()] for column in (classes.recall, classes.precision, classes.f1)
+    ]
+    counts = (range(len(classes.recall)), run.class_names, run.class_counts, classes.support.tolist())
+    columns = ["class", "name", "train", "test", "recall", "precision", "f1", *classes.groups]
+    _write_table(path, columns, zip(*counts, *measured, *names, strict=True), patience)
+
+
 def _write_table(path: Path, columns: Sequence[str], rows: Iterable[Iterable[Any]], patience: Patience) -> None:
     text = io.StringIO(newline="")
     table = csv.writer(text, lineterminator="\n")
@@ -150,8 +201,8 @@ def _write_predictions(path: Path, run: Run, patience: Patience) -> None:
         np.savez(file, allow_pickle=False, **arrays)
 
 
-def _result(run: Run) -> dict[str, Any]:
-    """`result.json`: what is not finite is null, so that any JSON reader takes it."""
+def _result(run: Run, classes: Classes) -> dict[str, Any]:
+    """`result.json`; a class without a test sample has no recall."""
     row = run.history[run.reported]
     measured = {name: row.get(name) for name in [*METRIC_COLUMNS, *row] if name not in LABEL_COLUMNS}
     known = {
@@ -160,8 +211,9 @@ def _result(run: Run) -> dict[str, Any]:
         "epoch": row.get("epoch"),
         "temperature": run.temperature,
         "class_counts": list(run.class_counts),
+        **class_results(classes),
     }
-    return dict(_finite({**known, **run.extra}))
+    return {**known, **run.extra}
 
 
 def _finite(value: Any) -> Any:

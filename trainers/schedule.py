@@ -14,7 +14,9 @@ def learning_rate(train: Training, epoch: int, step: int, steps_per_epoch: int) 
     """The learning rate of a step.
 
     `one_cycle` moves at each step, the others at each epoch. In a warm-up of w epochs the rate is
-    lr * (start * (1 - e/w) + e/w) with e from 1; the cosine begins after it.
+    lr * (start * (1 - e/w) + e/w) with e from 1, and so on beyond lr for `warmup_over` more epochs; then the rate is
+    where it would be without those. The cosine begins after the w epochs. `multistep` multiplies by `decay` once as
+    many epochs are done as each milestone says.
 
     Args:
         train: the schedule and its numbers.
@@ -24,7 +26,7 @@ def learning_rate(train: Training, epoch: int, step: int, steps_per_epoch: int) 
     """
     if train.schedule == "one_cycle":
         return train.lr * _triangle(epoch * steps_per_epoch + step, train.epochs * steps_per_epoch)
-    if epoch < train.warmup_epochs:
+    if train.warmup_epochs and epoch < train.warmup_epochs + train.warmup_over:
         done = (epoch + 1) / train.warmup_epochs
         return train.lr * (train.warmup_start * (1 - done) + done)
     if train.schedule == "cosine":

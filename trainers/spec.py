@@ -9,11 +9,14 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
-from trainers.catalogue import CHOICES, LOSSES, MIXERS, PLAIN, RECIPES, RULES, SAMPLERS, SELECTIONS, TRAIN, Entry
+from trainers.catalogue import CHOICES, LOSSES, NAMED, PLAIN, RECIPES, SELECTIONS, TRAIN, Entry
+from trainers.catalogue.compatibility import clash_of, values_of
 from trainers.errors import SpecError
 from trainers.names import entry, parameters, unknown
 
 _OUTSIDE_IDENTITY: Final = ("schema", "job", "experiment", "kind")
+_METHODS: Final = ("rule", "sampler", "mixer")
+_TOGETHER: Final = ("backbone", "head", "loss", *_METHODS)  # parts that may not go with each other
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +34,7 @@ class Training:
     decay: float
     warmup_epochs: int
     warmup_start: float
+    warmup_over: int
     drop_last: bool
     augment: str
     ranks: int
@@ -55,6 +59,8 @@ class TrainSpec:
     backbone: Mapping[str, Any]
     head: Mapping[str, Any]
     loss: Mapping[str, Any]
+    rule: Mapping[str, Any]
+    sampler: Mapping[str, Any]
     mixer: Mapping[str, Any]
     data_seed: int
     seed: int
@@ -63,6 +69,13 @@ class TrainSpec:
     ts_every: int
     train: Training
     digest: str
+
+    @property
+    def method(self) -> str:
+        """What the training is called beside its network: the loss, and what is not plain about it: ldam-drw."""
+        plain = {"none", "instance"}
+        words = [section["name"] for section in (self.loss, self.rule, self.sampler, self.mixer)]
+        return "-".join(word for word in words if word not in plain)
 
     @property
     def has_val(self) -> bool:
@@ -76,21 +89,24 @@ def parse_spec(document: Mapping[str, Any]) -> TrainSpec:
     Raises:
         SpecError: a key is missing or unknown, or a value asks for what this trainer does not do.
     """
-    _only_default(document, {"rule": RULES, "sampler": SAMPLERS, "recipe": RECIPES})
+    _only_default(document, {"recipe": RECIPES})
     training = _training(document.get("train", {}))
     names = {field.name for field in fields(TrainSpec)} - {"train", "digest"}
     missing = names - set(document)
     if missing:
         raise SpecError(f"the spec lacks {min(missing)!r}; write it with every default filled in")
-    mixer = entry(MIXERS, "mixer", document["mixer"]["name"])[1]
-    parameters(mixer, "mixer", {key: value for key, value in document["mixer"].items() if key != "name"})
+    parts = {key: _complete(key, document[key]) for key in _TOGETHER}
     if document["select"] not in SELECTIONS:
         raise unknown("select", document["select"], SELECTIONS)
     if document["select"] == "best_val" and document["val"] == "none":
         raise SpecError("select: best_val needs a validation split; say `val: {per_class: k}`, or select: last")
     if entry(LOSSES, "loss", document["loss"]["name"])[1].needs_val and document["val"] == "none":
         raise SpecError(f"loss {document['loss']['name']} learns from a validation split; say `val: {{per_class: k}}`")
-    return TrainSpec(train=training, digest=_digest(document), **{name: document[name] for name in names})
+    clash = clash_of(values_of({**document, **parts}))
+    if clash is not None:
+        raise SpecError(f"{clash.problem}; {clash.remedy}")
+    chosen: dict[str, Any] = {name: parts[name] if name in _METHODS else document[name] for name in names}
+    return TrainSpec(train=training, digest=_digest(document), **chosen)
 
 
 def read_spec(path: Path) -> Mapping[str, Any]:
@@ -113,6 +129,14 @@ def _only_default(document: Mapping[str, Any], tables: Mapping[str, Mapping[str,
     for key, table in tables.items():
         section = document.get(key, {"name": next(iter(table))})
         entry(table, key, section["name"])
+
+
+def _complete(key: str, section: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A section under its canonical name, with all its parameters."""
+    table, _ = NAMED[key]
+    name, found = entry(table, key, section["name"])
+    given = {parameter: value for parameter, value in section.items() if parameter != "name"}
+    return {"name": name, **parameters(found, f"{key} {name}", given)}
 
 
 def _training(section: Mapping[str, Any]) -> Training:
@@ -156,6 +180,12 @@ def _digest(document: Mapping[str, Any]) -> str:
         for key, value in document.items()
         if key not in _OUTSIDE_IDENTITY and (key not in PLAIN or value != PLAIN[key])
     }
-    content["dataset"] = {key: value for key, value in document["dataset"].items() if key != "path"}
+    for key, (table, _) in NAMED.items():
+        if key in content and key != "imbalance":
+            defaults = table[content[key]["name"]].params if content[key]["name"] in table else {}
+            content[key] = {
+                name: value for name, value in content[key].items() if name not in defaults or value != defaults[name]
+            }
+    content["dataset"] = {key: value for key, value in content["dataset"].items() if key != "path"}
     content["train"] = {key: value for key, value in document["train"].items() if value != TRAIN.get(key)}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

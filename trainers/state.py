@@ -44,6 +44,7 @@ class TrainState:
         train_seconds: spent on the steps of the epochs done, without evaluation and checkpoints.
         gpu_seconds: spent on all epochs, times the GPUs that were held; 0 on a CPU.
         watched: rows of the loss's own table, which it made of the validation split.
+        weighed: rows of the rule's own table, which it made of the training split.
         peak_memory_bytes: of any rank's GPU; on a CPU, of any rank's process.
     """
 
@@ -61,6 +62,7 @@ class TrainState:
     gpu_seconds: float = 0.0
     peak_memory_bytes: int = 0
     watched: list[dict[str, Any]] = field(default_factory=list)
+    weighed: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def fresh(cls, steps: int, device: torch.device) -> TrainState:
@@ -92,6 +94,7 @@ class TrainState:
             "gpu_seconds": self.gpu_seconds,
             "peak_memory_bytes": self.peak_memory_bytes,
             "watched": self.watched,
+            "weighed": self.weighed,
         }
 
     @classmethod

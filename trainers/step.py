@@ -17,6 +17,7 @@ from trainers.backbones.network import Network
 from trainers.errors import SpecError
 from trainers.losses.base import Loss, MetaBatch
 from trainers.precision import Precision
+from trainers.rules.rule import Rule
 
 _STEPS_BEFORE_RECORDING: Final = 3  # the first ones allocate, choose algorithms and make the momentum
 
@@ -30,6 +31,7 @@ class Model:
         forward: the network as training calls it: compiled, or wrapped for several ranks. Batch norm sees this rank's
             part of a batch only (with `accumulate`, of a part of it); rank 0's running statistics are everybody's.
         loss: of this spec.
+        rule: what weights classes.
         optimizer: over all parameters; where its rate is a tensor, that is on the device.
         scaler: for fp16.
         precision: of the forward pass.
@@ -38,6 +40,7 @@ class Model:
     network: nn.Module
     forward: nn.Module
     loss: Loss
+    rule: Rule
     optimizer: torch.optim.Optimizer
     scaler: torch.amp.GradScaler
     precision: Precision
@@ -79,7 +82,8 @@ class Samples:
         images: (n, 3, H, W) float32, channels_last.
         targets: (n,) int64.
         others: the second labels of mixed images, (n,) int64; None: nothing is mixed.
-        weight: of the first labels, () float32; the second ones have the rest.
+        weight: of the first labels, () float32, or (n,): of each image its own; the second ones have the rest.
+        batch: labels of the global batch, (m,) int64; None: these are all of it.
         look: for a loss that learns; None: not at this step.
     """
 
@@ -87,6 +91,7 @@ class Samples:
     targets: Tensor
     others: Tensor | None = None
     weight: Tensor | None = None
+    batch: Tensor | None = None
     look: Look | None = None
 
     def parts(self, count: int) -> Iterator[Samples]:
@@ -96,11 +101,15 @@ class Samples:
         for start, stop in pairwise(bounds):
             if start < stop:
                 others = None if self.others is None else self.others[start:stop]
+                weight = self.weight
+                if weight is not None and weight.dim():
+                    weight = weight[start:stop]
                 look = self.look if start == 0 else None
-                yield Samples(self.images[start:stop], self.targets[start:stop], others, self.weight, look)
+                batch = self.targets if self.batch is None else self.batch
+                yield Samples(self.images[start:stop], self.targets[start:stop], others, weight, batch, look)
 
     def tensors(self) -> list[Tensor]:
-        """All of them, in a fixed order; not those of `look`."""
+        """All of them, in a fixed order; not those of `look`, and not `batch`, which one rank does without."""
         return [part for part in (self.images, self.targets, self.others, self.weight) if part is not None]
 
     def over(self, tensors: list[Tensor]) -> Samples:
@@ -158,13 +167,30 @@ class EagerStep:
         if samples.look is not None:
             self._learn(samples.look, samples, features)
         told = epoch if loss.needs_epoch else None
-        value = loss(logits, samples.targets, features=features, epoch=told)
+        class_weights = self.model.rule.class_weights
         right = logits.detach().argmax(dim=1)
-        if samples.others is None or samples.weight is None:
-            return value, (right == samples.targets).sum()
-        other = loss(logits, samples.others, features=features, epoch=told)
-        label = torch.where(samples.weight >= 0.5, samples.targets, samples.others)  # the one that is there more
-        return torch.lerp(other, value, samples.weight.to(value.dtype)), (right == label).sum()
+
+        def value_of(targets: Tensor, shares: Tensor | None = None) -> Tensor:
+            value: Tensor = loss(
+                logits,
+                targets,
+                features=features,
+                epoch=told,
+                class_weights=class_weights,
+                shares=shares,
+                batch_targets=samples.batch,
+            )
+            return value
+
+        targets, others, weight = samples.targets, samples.others, samples.weight
+        if others is None or weight is None:
+            return value_of(targets), (right == targets).sum()
+        label = torch.where(weight >= 0.5, targets, others)  # the one that is there more
+        hits = (right == label).sum()
+        if weight.dim():
+            return value_of(targets, weight) + value_of(others, 1 - weight), hits
+        value, other = value_of(targets), value_of(others)
+        return torch.lerp(other, value, weight.to(value.dtype)), hits
 
     def _learn(self, look: Look, samples: Samples, features: Tensor | None) -> None:
         """Let the loss change its own parameters; the network's statistics stay what they are."""
@@ -246,7 +272,7 @@ class RecordedStep:
         return outcome
 
     def _record(self, samples: Samples, weight: float, epoch: int, key: tuple[Any, ...]) -> None:
-        buffers = dict(self._model.loss.named_buffers())
+        buffers = self._buffers()
         inputs = [tensor.clone(memory_format=torch.preserve_format) for tensor in samples.tensors()]
         self._graph = self._outcome = None
         graph = torch.cuda.CUDAGraph()
@@ -258,7 +284,10 @@ class RecordedStep:
             reason = str(error).splitlines()[0]
             raise SpecError(f"train.graph: this step cannot be recorded ({reason}); leave train.graph out") from error
         # A replay would write the new tensor and read the old one.
-        for name, now in self._model.loss.named_buffers():
+        for name, now in self._buffers().items():
             if buffers[name] is not now:
                 raise SpecError(f"train.graph: the loss replaces its buffer {name!r}; leave train.graph out")
         self._graph, self._inputs, self._outcome, self._key = graph, inputs, outcome, key
+
+    def _buffers(self) -> dict[str, Tensor]:
+        return {**dict(self._model.loss.named_buffers()), **dict(self._model.rule.named_buffers())}

@@ -52,7 +52,8 @@ def name_of(head: str, node: Node) -> str:
     for name, entry in table.items():
         if value in entry.aliases:
             return name
-    raise InputError(f"{node.where}: unknown {head} {value!r}", remedy(value, table))
+    known = [*table, *(catalogue.SAMPLERS if head == "rule" else ())]  # which may stand there too: see methods.py
+    raise InputError(f"{node.where}: unknown {head} {value!r}", remedy(value, known))
 
 
 def split(head: str, given: Given) -> tuple[str, Entry, Given]:

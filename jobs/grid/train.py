@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Final
 
 from jobs.errors import InputError
+from jobs.grid.compatibility import check
 from jobs.grid.heads import (
     Given,
     Part,
@@ -20,6 +21,7 @@ from jobs.grid.heads import (
 )
 from jobs.grid.imbalance import BALANCED, exact_mu
 from jobs.grid.kind import MISSING, Leaves, Made
+from jobs.grid.methods import METHODS, deferred_once, is_sampler, method_part
 from jobs.grid.names import nearest, remedy
 from jobs.grid.node import Node, plain, shown
 from jobs.grid.shape import mapping_leaves, named_leaves, scalar
@@ -83,7 +85,7 @@ class TrainKind:
     def prepare(self, leaves: Collection[str], axes: Iterable[str]) -> None:
         """See `JobKind`."""
         self._leaves = {
-            head: tuple(sorted(leaf for leaf in leaves if leaf == head or leaf.startswith(f"{head}.")))
+            head: tuple(sorted(leaf for leaf in leaves if leaf.partition(".")[0] in _TOGETHER.get(head, (head,))))
             for head in self._heads
         }
         self._varying = tuple(axes)
@@ -93,14 +95,16 @@ class TrainKind:
         wanted: dict[str, Any] = {}
         for leaf, node in leaves.items():
             head, _, sub = leaf.partition(".")
+            if head == "rule" and is_sampler(leaves.get("rule")):
+                head = "sampler"
             if head in catalogue.NAMED and not sub:
-                wanted[leaf] = name_of(head, node)
+                wanted[head] = name_of(head, node)
             elif leaf in ("imbalance.ratio", "imbalance.factor"):
                 wanted["imbalance.mu"] = str(exact_mu({sub: node}))
             elif leaf == f"train.{PRESET}":
                 wanted |= {f"train.{key}": value for key, value in preset_values(node).items()}
             else:
-                wanted[self._spelled(head, sub) if sub else leaf] = plain(node)
+                wanted[self._spelled(head, sub) if sub else head] = plain(node)
         if wanted.get("imbalance.mu") == str(BALANCED):
             wanted.pop("imbalance", None)  # at ratio 1 every type is `none`
         return wanted
@@ -120,16 +124,10 @@ class TrainKind:
             views |= part.view
             if part.content is not None:
                 content[head] = part.content
-        if views["select"] == "best_val" and views["val"] == "none":
-            raise InputError(
-                f"{cell['select'].where}: select best_val needs a validation split", "say val: {per_class: 50}"
-            )
-        needs_val = catalogue.LOSSES[views["loss"]].needs_val
-        if needs_val and views["val"] == "none":
-            where = cell["loss"].where if "loss" in cell else cell["val"].where
-            problem = f"{where}: loss {views['loss']} learns from a validation split"
-            raise InputError(problem, "say val: {per_class: 50}")
-        return Made(content, self._cell(parts, views), parts["dataset"].data_path)
+        check(cell, views)
+        deferred_once(content, views)
+        data_path = parts["dataset"].data_path
+        return Made(content, self._cell(content, views, data_path), data_path)
 
     def _part(self, head: str, cell: Leaves) -> Part:
         key = (head, tuple(map(cell.get, self._leaves.get(head, ()))))
@@ -137,20 +135,19 @@ class TrainKind:
         if part is None:
             if len(self._parts) >= _MOST_PARTS:  # an axis of very many seeds: each is used once
                 self._parts.clear()
-            given = {leaf[len(head) + 1 :]: cell[leaf] for leaf in self._leaves.get(head, ()) if leaf in cell}
-            part = self._parts[key] = self._resolved(head, given)
+            leaves = {leaf: cell[leaf] for leaf in self._leaves.get(head, ()) if leaf in cell}
+            part = self._parts[key] = self._resolved(head, leaves)
         return part
 
-    def _resolved(self, head: str, given: Given) -> Part:
+    def _resolved(self, head: str, leaves: Leaves) -> Part:
+        given = {leaf[len(head) + 1 :]: node for leaf, node in leaves.items() if leaf.partition(".")[0] == head}
         try:
+            if head in METHODS:
+                return method_part(head, leaves)
             if head == "dataset":
                 return dataset_part(given, self._fingerprint)
-            if head == "imbalance":
-                return imbalance_part(given)
-            if head == "val":
-                return val_part(given)
-            if head == "train":
-                return training_part(given)
+            if head in _READERS:
+                return _READERS[head](given)
             return named_part(head, given) if head in catalogue.NAMED else plain_part(head, given)
         except InputError as error:
             # A rule may still drop the cells that this spoils, so it is matched by what was written.
@@ -179,15 +176,16 @@ class TrainKind:
                 return f"{head}.{entry.param_aliases[sub]}"
         return f"{head}.{sub}"
 
-    def _cell(self, parts: dict[str, Part], views: dict[str, Any]) -> dict[str, Any]:
+    def _cell(self, content: dict[str, Any], views: dict[str, Any], data_path: str | None) -> dict[str, Any]:
         cell = {head: views[head] for head in MAIN}
         cell["imbalance"] = imbalance_label(views)
-        if parts["dataset"].data_path is not None:
-            cell["dataset"] = PurePosixPath(parts["dataset"].data_path).name
-        for head in ("dataset", "imbalance", "backbone", "loss"):
-            content = parts[head].content or {}
-            cell |= {f"{head}.{key}": content[key] for key in content if key not in _LABELLED}
-        for leaf in self._varying:
+        if data_path is not None:
+            cell["dataset"] = PurePosixPath(data_path).name
+        methods = METHODS if any(leaf.partition(".")[0] in METHODS for leaf in self._varying) else ()
+        for head in ("dataset", "imbalance", "backbone", "loss", *methods):
+            part = content.get(head, {})
+            cell |= {f"{head}.{key}": part[key] for key in part if key not in _LABELLED}
+        for leaf in dict.fromkeys((*self._varying, *methods)):
             leaf = "val" if leaf.startswith("val.") else leaf
             if leaf not in cell and leaf in views and leaf != "dataset.path":
                 cell[leaf] = views[leaf]
@@ -208,6 +206,12 @@ class TrainKind:
         return f"use train.{near}" if near and not nearest(key, known) else remedy(key, known)
 
 
+_READERS: Final[Mapping[str, Callable[[Given], Part]]] = {
+    "imbalance": imbalance_part,
+    "val": val_part,
+    "train": training_part,
+}
+_TOGETHER: Final = dict.fromkeys(METHODS, METHODS)  # read together: a sampler may stand under `rule`
 _LABELLED: Final = ("name", "type", "mu", "fingerprint")
 _GRID_WORDS: Final = (
     *("name", "kind", "needs", "resources", "priority", "max_attempts", "timeout", "notes"),

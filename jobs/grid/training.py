@@ -86,7 +86,7 @@ def _idle(full: dict[str, Any]) -> list[tuple[str, str]]:
     if full["schedule"] != "multistep":
         idle += [(key, f"with schedule {full['schedule']}") for key in ("milestones", "decay")]
     if full["schedule"] == "one_cycle":
-        idle += [("warmup_epochs", "with schedule one_cycle"), ("warmup_start", "with schedule one_cycle")]
+        idle += [(key, "with schedule one_cycle") for key in ("warmup_epochs", "warmup_start", "warmup_over")]
     elif not full["warmup_epochs"]:
-        idle += [("warmup_start", "without train.warmup_epochs")]
+        idle += [(key, "without train.warmup_epochs") for key in ("warmup_start", "warmup_over")]
     return idle

@@ -47,7 +47,7 @@ def test_a_train_spec_has_every_default(tmp_path: Path) -> None:
         "imbalance": {"type": "none"},
         "val": "none",
         "backbone": {"name": "resnet32", "shortcut": "A"},
-        "head": {"name": "linear"},
+        "head": {"name": "linear", "init": "network"},
         "loss": {"name": "ce"},
         "rule": {"name": "none"},
         "sampler": {"name": "instance"},
@@ -74,7 +74,10 @@ def test_a_train_spec_says_what_the_grid_said(tmp_path: Path) -> None:
     spec = train_spec(the_job(tmp_path, text), "first")
     assert spec["imbalance"] == {"type": "exp", "mu": "1/20", "n_max": None}
     assert (spec["val"], spec["select"]) == ({"per_class": 3}, "best_val")
-    assert (spec["head"], spec["loss"]) == ({"name": "cosine", "scale": 16.0}, {"name": "focal", "gamma": 2.0})
+    assert (spec["head"], spec["loss"]) == (
+        {"name": "cosine", "scale": 16.0},
+        {"name": "focal", "gamma": 2.0, "form": "softmax"},
+    )
     assert spec["train"] == {**catalogue.TRAIN, **catalogue.PRESETS["ldam200"], "epochs": 7}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any, Final
 
 from trainers.attempt import run_attempt
 from trainers.catalogue import TRAIN
+from trainers.errors import Preempted
 from trainers.keeping import Folders
 from trainers.stopping import StopRequest
 
@@ -58,6 +60,25 @@ def result(folder: Path) -> dict[str, Any]:
     """What a finished attempt says."""
     loaded: dict[str, Any] = json.loads((folder / "result.json").read_text())
     return loaded
+
+
+def rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a CSV file, without their seconds."""
+    with path.open(newline="") as file:
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
+
+
+def pieces(folder: Path, spec: dict[str, Any], stops: int) -> Path:
+    """The last of several attempts, each of all but the last told to stop at its first step."""
+    earlier: list[Path] = []
+    for number in range(stops + 1):
+        stop = StopRequest()
+        stop.is_set = number < stops
+        try:
+            attempt(folder / str(number), spec, earlier[::-1], stop)
+        except Preempted:
+            earlier.append(folder / str(number))
+    return folder / str(stops)
 
 
 def start(folder: Path, spec: Mapping[str, Any], earlier: Sequence[Path] = (), ranks: int = 1) -> subprocess.Popen[str]:

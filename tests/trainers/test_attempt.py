@@ -28,6 +28,7 @@ OUTPUTS = {
     "curves.png",
     "indices.npz",
     "metrics.csv",
+    "per_class.csv",
     "predictions.npz",
     "reliability.png",
     "result.json",

@@ -16,8 +16,9 @@ CODED: dict[str, Mapping[str, Entry]] = {
     "backbone": catalogue.BACKBONES,
     "head": catalogue.HEADS,
     "dataset": catalogue.DATASETS,
+    "rule": catalogue.RULES,
 }
-OUTSIDE_A_GRID = {"fingerprint", "blocks"}  # what the planner, or the catalogue's own code, fills in
+OUTSIDE_A_GRID = {"fingerprint", "blocks", "learns"}  # what the planner, or the catalogue's own code, fills in
 
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, table in CODED.items() for name in table])
@@ -29,7 +30,7 @@ def test_every_entry_is_what_its_code_accepts(kind: str, name: str) -> None:
     assert {key for key, value in keyword_only.items() if value is inspect.Parameter.empty} == set(entry.required)
 
 
-@pytest.mark.parametrize("kind", CODED)
+@pytest.mark.parametrize("kind", catalogue.NAMED)
 def test_no_alias_is_another_entry(kind: str) -> None:
-    names = [name for key, entry in CODED[kind].items() for name in (key, *entry.aliases)]
+    names = [name for key, entry in catalogue.NAMED[kind][0].items() for name in (key, *entry.aliases)]
     assert len(names) == len(set(names))

@@ -12,22 +12,38 @@ from torch import Tensor
 from trainers.data.images import Dataset, Split
 from trainers.data.resident import Pixels, resident
 from trainers.errors import SpecError
-from trainers.feed import Feed
+from trainers.feed import EpochFeed, Feed, Sampling
 from trainers.ranks import Share
+from trainers.rules.rule import Rule
 from trainers.step import Samples
 
 CPU = torch.device("cpu")
 COUNT, BATCH = 70, 16
 DRAW = np.random.default_rng(0)
 SPLIT = Split(DRAW.integers(0, 256, (COUNT, 32, 32, 3), dtype=np.uint8), np.arange(COUNT, dtype=np.int64) % 10)
+COUNTS = (7,) * 10
 DATASET = Dataset(SPLIT, SPLIT, tuple(map(str, range(10))))
 MIXERS: list[dict[str, Any]] = [{"name": "none"}, {"name": "mixup", "alpha": 0.5}, {"name": "cutmix", "alpha": 1.0}]
+MIXERS.append({"name": "remix", "alpha": 1.0, "kappa": 3.0, "tau": 0.5})
 
 
-def feed(at_once: int = 1, mixer: dict[str, Any] | None = None, val: bool = False) -> Feed:
+def feed(
+    at_once: int = 1, mixer: dict[str, Any] | None = None, val: bool = False, sampler: dict[str, Any] | None = None
+) -> Feed:
     images = resident(SPLIT, slice(None), CPU)
     pixels = Pixels.of(DATASET, CPU)
-    return Feed(images, images if val else None, pixels, True, "strong", mixer or MIXERS[0], 7, CPU, at_once)
+    return Feed(
+        images=images,
+        val=images if val else None,
+        pixels=pixels,
+        has_flips=True,
+        augment="strong",
+        mixer=mixer or MIXERS[0],
+        sampling=Sampling(sampler or {"name": "instance"}, Rule(), COUNTS, epochs=4),
+        seed=7,
+        device=CPU,
+        at_once=at_once,
+    )
 
 
 def batches(of: Feed, first: int = 0, epoch: int = 0) -> list[Samples]:
@@ -61,6 +77,25 @@ def test_an_epoch_sees_every_image_once_and_another_epoch_in_another_order() -> 
     first, second = (torch.cat([made.targets for made in batches(feed(), epoch=epoch)]) for epoch in (0, 1))
     assert sorted(first.tolist()) == sorted(second.tolist()) == sorted(SPLIT.targets.tolist())
     assert first.tolist() != second.tolist()
+
+
+@pytest.mark.parametrize("mixer", MIXERS, ids=lambda mixer: mixer["name"])
+def test_two_ranks_have_the_halves_of_a_batch_and_know_all_its_labels(mixer: dict[str, Any]) -> None:
+    def of() -> EpochFeed:
+        return feed(1, mixer, sampler={"name": "class_aware", "per_class": 4}).epoch(1, BATCH)
+
+    whole = of().samples(16, 32, Share(0, 16, 1.0))
+    halves = [of().samples(16, 32, Share(start, start + 8, 1.0)) for start in (0, 8)]
+    for index, tensor in enumerate(whole.tensors()):
+        parts = [half.tensors()[index] for half in halves]
+        assert torch.equal(torch.cat(parts) if tensor.dim() else parts[0], tensor)
+    assert all(half.batch is not None and torch.equal(half.batch, whole.targets) for half in halves)
+
+
+def test_a_sampler_gives_an_epoch_as_many_images_and_the_classes_their_shares() -> None:
+    drawn = torch.cat([made.targets for made in batches(feed(sampler={"name": "class_aware", "per_class": 7}))])
+    assert sorted(drawn.tolist()) == sorted(SPLIT.targets.tolist())
+    assert all(len(set(drawn[start : start + 7].tolist())) == 1 for start in range(0, COUNT, 7))
 
 
 def test_mixed_batches_hold_both_labels_and_the_share_of_the_first() -> None:

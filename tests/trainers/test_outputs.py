@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sklearn.metrics import precision_recall_fscore_support
 
 from tests.trainers.calibration.golden import formula_logits
+from trainers.calibration.metrics import ece
 from trainers.catalogue import METRIC_COLUMNS
+from trainers.metrics.classes import evaluate_classes
 from trainers.metrics.evaluate import evaluate
-from trainers.outputs import Run, write_metrics_csv, write_outputs
+from trainers.outputs import Run, as_json, class_results, write_metrics_csv, write_outputs
 
 LOGITS, TARGETS = formula_logits()
 COUNTS = [int(5000 * 0.01 ** (k / 9)) for k in range(10)]
@@ -50,12 +53,13 @@ def strict(text: str) -> Any:
     return json.loads(text, parse_constant=refuse)
 
 
-def test_a_run_leaves_its_six_files_and_nothing_else(tmp_path: Path) -> None:
+def test_a_run_leaves_its_seven_files_and_nothing_else(tmp_path: Path) -> None:
     write_outputs(tmp_path, a_run())
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "class_counts.csv",
         "curves.png",
         "metrics.csv",
+        "per_class.csv",
         "predictions.npz",
         "reliability.png",
         "result.json",
@@ -66,11 +70,14 @@ def test_the_result_is_the_reported_epoch_with_what_the_trainer_adds(tmp_path: P
     write_outputs(tmp_path, a_run())
     result = strict((tmp_path / "result.json").read_text())
     metrics = result.pop("metrics")
+    assert len(result.pop("recalls")) == 10
+    assert list(result.pop("groups")) == ["shots", "shots_le20", "mislas", "thirds"]
     assert result == {
         "schema": 1,
         "epoch": 2,
         "temperature": 1.5,
         "class_counts": COUNTS,
+        "recall_floor": 1e-3,
         "select": "best_val",
         "samples_seen": 37200,
         "seconds": 1.25,
@@ -79,6 +86,59 @@ def test_the_result_is_the_reported_epoch_with_what_the_trainer_adds(tmp_path: P
     assert metrics["test_acc"] == 0.322
     assert metrics["val_acc"] is None
     assert metrics["test_acc_few"] is None
+
+
+def test_the_result_tells_of_each_class_and_of_the_groups_that_there_are(tmp_path: Path) -> None:
+    kept = TARGETS[500:] != 9
+    logits, targets = LOGITS[500:][kept], TARGETS[500:][kept]
+    write_outputs(tmp_path, a_run(test_logits=logits, test_targets=targets))
+    result = strict((tmp_path / "result.json").read_text())
+    right = logits.argmax(axis=1) == targets
+    recalls = [right[targets == label].mean() for label in range(9)]
+    assert result["recalls"][:9] == pytest.approx(recalls)
+    assert result["recalls"][9] is None
+    assert list(result["groups"]["shots"]) == ["many", "medium"]
+    few = result["groups"]["mislas"]["few"]
+    assert few["classes"] == [7, 8, 9]
+    assert few["accuracy"] == pytest.approx(np.mean(recalls[7:]))
+    inside = np.isin(targets, [7, 8])
+    probs = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    assert few["ece"] == pytest.approx(ece(probs[inside], targets[inside]))
+
+
+def test_a_group_whose_classes_have_no_test_sample_has_no_numbers(tmp_path: Path) -> None:
+    kept = TARGETS[500:] < 7
+    write_outputs(tmp_path, a_run(test_logits=LOGITS[500:][kept], test_targets=TARGETS[500:][kept]))
+    result = strict((tmp_path / "result.json").read_text())
+    assert result["groups"]["mislas"]["few"] == {"classes": [7, 8, 9], "accuracy": None, "ece": None}
+
+
+def test_each_class_stands_in_a_line_of_its_own_with_the_groups_that_it_is_in(tmp_path: Path) -> None:
+    write_outputs(tmp_path, a_run())
+    rows = rows_of(tmp_path / "per_class.csv")
+    assert list(rows[0]) == [
+        *("class", "name", "train", "test", "recall", "precision", "f1"),
+        *("shots", "shots_le20", "mislas", "thirds"),
+    ]
+    predicted, targets = LOGITS[500:].argmax(axis=1), TARGETS[500:]
+    measured = precision_recall_fscore_support(targets, predicted, labels=np.arange(10))
+    for row, precision, recall, f1, support in zip(rows, *measured, strict=True):
+        assert [float(row[name]) for name in ("precision", "recall", "f1")] == pytest.approx([precision, recall, f1])
+        assert int(row["test"]) == support
+    assert [row["mislas"] for row in rows] == ["many"] * 3 + ["medium"] * 4 + ["few"] * 3
+    assert [row["shots"] for row in rows] == ["many"] * 8 + ["medium"] * 2
+
+
+def test_a_thousand_classes_fit_what_a_worker_takes_and_more_are_left_to_the_table() -> None:
+    draws = np.random.default_rng(0)
+    for num_classes in (1000, 1001):
+        targets = np.arange(num_classes).repeat(7)
+        predicted = np.where(draws.random(len(targets)) < 0.5, targets, 0)
+        counts = draws.integers(1, 1281, num_classes)
+        told = class_results(evaluate_classes(np.eye(num_classes)[predicted], targets, counts))
+        written = as_json({"class_counts": counts.tolist(), **told})
+        assert len(written) < 60 * 1024
+        assert (strict(written.decode())["recalls"] is None) == (num_classes > 1000)
 
 
 def test_what_is_not_finite_is_null_in_the_result(tmp_path: Path) -> None:

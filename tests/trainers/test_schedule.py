@@ -21,7 +21,17 @@ GOLDEN = {
     "bot200": {1: 0.046667, 2: 0.06, 5: 0.1, 159: 0.1, 160: 1e-3, 180: 1e-5},
     "lade200": {1: 0.093333, 5: 0.2, 119: 0.2, 120: 2e-3, 160: 2e-5},
     "fbl200": {1: 0.02, 161: 1e-3, 181: 1e-5},
+    "bot_mixup400": {1: 0.046667, 5: 0.1, 319: 0.1, 320: 1e-3, 359: 1e-3, 360: 1e-5},
+    "paco400": {1: 0.005, 10: 0.05, 11: 0.055, 12: 0.05, 321: 0.05, 322: 0.005, 361: 0.005, 362: 0.0005},
+    "ride200": {1: 0.02, 5: 0.1, 160: 0.1, 161: 1e-3, 181: 1e-5},
+    "sade200": {1: 0.02, 160: 0.1, 161: 1e-2, 181: 1e-3},
+    "balpoe200": {1: 0.02, 160: 0.1, 161: 1e-2, 181: 1e-3},
+    "balpoe400": {1: 0.01, 10: 0.1, 320: 0.1, 321: 1e-2, 361: 1e-3},
 }
+
+
+def test_every_preset_has_published_rates() -> None:
+    assert set(GOLDEN) == set(PRESETS)
 
 
 @pytest.mark.parametrize(
@@ -44,6 +54,13 @@ def test_cosine_starts_at_the_rate_and_is_half_of_it_half_way() -> None:
 def test_cosine_begins_after_its_warm_up() -> None:
     train = training(epochs=12, warmup_epochs=2)
     assert [learning_rate(train, epoch, 0, 5) for epoch in (0, 1, 2, 7)] == pytest.approx([0.05, 0.1, 0.1, 0.05])
+
+
+def test_a_warm_up_may_rise_beyond_the_rate_and_moves_nothing_after_it() -> None:
+    plain, over = (training(epochs=12, warmup_epochs=2, warmup_start=0.5, warmup_over=extra) for extra in (0, 2))
+    rates = [learning_rate(over, epoch, 0, 5) for epoch in range(12)]
+    assert rates[:4] == pytest.approx([0.075, 0.1, 0.125, 0.15])
+    assert rates[4:] == [learning_rate(plain, epoch, 0, 5) for epoch in range(4, 12)]
 
 
 def test_one_cycle_moves_each_step_and_peaks_after_a_fifth() -> None:

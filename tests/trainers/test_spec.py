@@ -25,9 +25,12 @@ def without(key: str) -> dict[str, Any]:
         (document({"batchsize": 3}), r"unknown key of train 'batchsize'; did you mean 'batch_size'\?"),
         (document(select="best_val"), "best_val needs a validation split"),
         (document(select="best"), "unknown select 'best'; did you mean"),
-        (document(sampler={"name": "class_aware"}), "unknown sampler 'class_aware'; there is instance"),
+        (document(sampler={"name": "class_awar"}), "unknown sampler 'class_awar'; did you mean 'class_aware'"),
+        (document(loss={"name": "ldam"}), "loss ldam cannot learn on head linear; say head: cosine"),
+        (document(loss={"name": "fbl"}), "loss fbl needs 12 epochs to grow in, and train.epochs is 2"),
+        (document(rule={"name": "drw", "defer": 160}), "deferred to epoch 160 .* of 2: it never begins"),
         (document(mixer={"name": "mixpu"}), "unknown mixer 'mixpu'; did you mean 'mixup'"),
-        (document(mixer={"name": "mixup", "alhpa": 1}), "unknown parameter of mixer 'alhpa'; did you mean 'alpha'"),
+        (document(mixer={"name": "mixup", "alhpa": 1}), "parameter of mixer mixup 'alhpa'; did you mean 'alpha'"),
         (document({"ranks": 3}), "train.batch_size 32 cannot be shared by 3 ranks"),
         (document({"ranks": 2, "accumulate": 3}), "train.accumulate 3 cannot cut 16 images, a rank's batch"),
         (document({"graph": True, "compile": True}), "train.graph records the step of one rank, not compiled"),
@@ -39,6 +42,14 @@ def without(key: str) -> dict[str, Any]:
 def test_what_cannot_be_done_is_refused(asked: dict[str, Any], says: str) -> None:
     with pytest.raises(SpecError, match=says):
         parse_spec(asked)
+
+
+def test_a_parameter_at_its_default_leaves_the_digest_of_before_it_was_there() -> None:
+    digest = parse_spec(document()).digest
+    assert parse_spec(document(head={"name": "linear", "init": "network"})).digest == digest
+    assert parse_spec(document(head={"name": "linear", "init": "torch"})).digest != digest
+    mixed = [parse_spec(document(mixer=mixer)).digest for mixer in ({"name": "mixup"}, {"name": "mixup", "alpha": 1.0})]
+    assert mixed[0] == mixed[1] != digest
 
 
 def test_the_digest_is_of_what_can_change_the_result() -> None:

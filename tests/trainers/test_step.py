@@ -12,6 +12,8 @@ from torch.nn import functional as F
 from trainers.losses import build_loss
 from trainers.losses.base import Batch, Loss
 from trainers.precision import Precision
+from trainers.rules.rule import Rule
+from trainers.rules.static import Inverse
 from trainers.step import EagerStep, Model, Samples
 
 CPU = torch.device("cpu")
@@ -30,12 +32,13 @@ class Net(nn.Module):
         return (logits, features) if with_features else logits
 
 
-def model(loss: Loss | None = None) -> Model:
+def model(loss: Loss | None = None, rule: Rule | None = None) -> Model:
     torch.manual_seed(0)
     network = Net()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.5, momentum=0.9)
     precision = Precision("fp32", CPU)
-    return Model(network, network, loss or build_loss("ce", num_classes=3), optimizer, precision.scaler(), precision)
+    loss = loss or build_loss("ce", num_classes=3)
+    return Model(network, network, loss, rule or Rule(), optimizer, precision.scaler(), precision)
 
 
 def samples(count: int = 10) -> Samples:
@@ -66,6 +69,37 @@ def test_what_an_earlier_step_left_in_the_gradients_does_not_count() -> None:
     EagerStep(clean)(samples(), 1.0, 0)
     EagerStep(dirty)(samples(), 1.0, 0)
     assert all(torch.equal(one, other) for one, other in zip(weights(clean), weights(dirty), strict=True))
+
+
+@pytest.mark.parametrize("shares", [None, torch.linspace(0, 1, 10)])
+@pytest.mark.parametrize("name", ["ce", "focal", "cb_ce"])
+def test_class_weights_mean_the_same_in_one_part_and_in_three(name: str, shares: Tensor | None) -> None:
+    rule = None if name == "cb_ce" else Inverse([40, 10, 2])
+    found = []
+    for accumulate in (1, 3):
+        of, given = model(build_loss(name, num_classes=3, class_counts=[40, 10, 2]), rule), samples()
+        others = None if shares is None else given.targets.roll(1)
+        EagerStep(of, accumulate)(Samples(given.images, given.targets, others, shares), 1.0, 0)
+        found.append(weights(of))
+    for whole, parts in zip(*found, strict=True):
+        torch.testing.assert_close(whole, parts)
+
+
+def test_class_weights_are_those_of_torchs_cross_entropy() -> None:
+    rule, given = Inverse([40, 10, 2]), samples()
+    of = model(rule=rule)
+    expected = F.cross_entropy(of.network(given.images), given.targets, weight=rule.class_weights)
+    assert EagerStep(of)(given, 1.0, 0)[0] == pytest.approx(float(expected), rel=1e-6)
+
+
+def test_each_mixed_image_may_have_a_share_of_its_own() -> None:
+    of, given = model(), samples()
+    others, shares = given.targets.flip(0), torch.linspace(0, 1, 10)
+    logits = of.network(given.images)
+    soft = shares[:, None] * F.one_hot(given.targets, 3) + (1 - shares[:, None]) * F.one_hot(others, 3)
+    loss, hits = EagerStep(of)(Samples(given.images, given.targets, others, shares), 1.0, 0)
+    torch.testing.assert_close(loss, F.cross_entropy(logits, soft).detach())
+    assert hits == (logits.argmax(dim=1) == torch.where(shares >= 0.5, given.targets, others)).sum()
 
 
 def test_mixed_images_count_for_both_labels_in_their_shares() -> None:

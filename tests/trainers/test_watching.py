@@ -2,37 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.trainers.attempts import attempt, document, result
-from trainers.errors import Preempted, SpecError
-from trainers.stopping import StopRequest
+from tests.trainers.attempts import attempt, document, pieces, result, rows
+from trainers.errors import SpecError
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
 VAL = {"per_class": 10}
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="") as file:
-        return [{key: value for key, value in row.items() if key != "seconds"} for row in csv.DictReader(file)]
-
-
-def pieces(folder: Path, spec: dict[str, Any], stops: int) -> Path:
-    """The last of several attempts, each of all but the last told to stop at its first step."""
-    earlier: list[Path] = []
-    for number in range(stops + 1):
-        stop = StopRequest()
-        stop.is_set = number < stops
-        try:
-            attempt(folder / str(number), spec, earlier[::-1], stop)
-        except Preempted:
-            earlier.append(folder / str(number))
-    return folder / str(stops)
 
 
 @pytest.mark.parametrize(

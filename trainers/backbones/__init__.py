@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainers import names
+from trainers.backbones.heads import LinearHead
 from trainers.backbones.network import Network
 from trainers.catalogue import BACKBONES, HEADS
 
@@ -35,9 +36,14 @@ def build_backbone(
     def build_head(features: int) -> Any:
         return names.code(head_entry)(features, num_classes, **head_values)
 
+    for key, choices in head_entry.choices.items():
+        if head_values[key] not in choices:
+            raise names.unknown(f"{key} of head {head_name}", str(head_values[key]), choices)
     values = names.parameters(found, f"backbone {name}", parameters)
     for key, choices in found.choices.items():
         if values[key] not in choices:
             raise names.unknown(f"{key} of backbone {name}", str(values[key]), choices)
     network: Network = names.code(found)(build_head, **values)
+    if isinstance(network.linear, LinearHead) and network.linear.init == "torch":
+        network.linear.reset_parameters()  # after the network, which starts all layers of its own kind
     return network

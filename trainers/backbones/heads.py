@@ -10,9 +10,18 @@ from torch.nn import functional as F
 class LinearHead(nn.Linear):
     """An affine classifier.
 
+    Args:
+        in_features: D.
+        num_classes: C.
+        init: `network`: as the network starts its other layers; `torch`: as torch starts a linear layer.
+
     Shape:
         features (N, D); logits (N, C).
     """
+
+    def __init__(self, in_features: int, num_classes: int, *, init: str = "network") -> None:
+        super().__init__(in_features, num_classes)
+        self.init = init
 
 
 class CosineHead(nn.Module):

@@ -14,7 +14,7 @@ from trainers.draws import derived_seed
 from trainers.errors import SpecError
 from trainers.names import unknown
 
-MIXERS: Final = ("none", "mixup", "cutmix")
+MIXERS: Final = ("none", "mixup", "cutmix", "remix")
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,12 @@ class Mix:
     ) -> Mix | None:
         """Draw a step's mix; the same on every device and for any number of ranks.
 
-        One lambda a batch, from Beta(alpha, alpha). mixup: the share of each image's own pixels. cutmix: a box of
-        lambda's complement of the area about a uniform centre, cut off at the borders; its share is then counted anew.
+        One lambda a batch, from Beta(alpha, alpha). mixup: the share of each image's own pixels; remix: the same, and
+        labels have `remix_shares`. cutmix: a box of lambda's complement of the area about a uniform centre, cut off at
+        the borders; its share is then counted anew.
 
         Args:
-            name: none, mixup or cutmix.
+            name: none, mixup, cutmix or remix.
             alpha: of the Beta distribution; 1 is uniform, less stays nearer to unmixed images.
             count: images of the global batch.
             size: their side, in pixels.
@@ -78,7 +79,7 @@ class Mix:
         draws = np.random.default_rng(derived_seed(seed, "mix", epoch, step))  # torch's Beta takes no generator
         weight = float(draws.beta(alpha, alpha))
         partners = torch.from_numpy(draws.permutation(count))
-        if name == "mixup":
+        if name in ("mixup", "remix"):
             return cls(partners, weight, None)
         row, column = (int(centre) for centre in draws.integers(size, size=2))
         box = box_about(row, column, weight, size)
@@ -115,3 +116,30 @@ def box_about(row: int, column: int, weight: float, size: int) -> Box:
     """
     half = int(size * math.sqrt(1 - weight) / 2)
     return Box(max(row - half, 0), max(column - half, 0), min(row + half, size), min(column + half, size))
+
+
+def remix_shares(weight: Tensor, own_counts: Tensor, partner_counts: Tensor, kappa: float, tau: float) -> Tensor:
+    """How much of each mixed image its own label is; the partner's label is the rest.
+
+    None of it where the own class is at least `kappa` times as frequent as the partner's and lambda < tau; all of it
+    where the partner's is and 1 - lambda < tau; else lambda. So a rare image that fills more than 1 - tau of a picture
+    together with a frequent one is the label alone.
+
+    Args:
+        weight: lambda, the share of the own pixels, () float.
+        own_counts: training images of each image's class, (n,).
+        partner_counts: of its partner's class, (n,).
+        kappa: at least 1.
+        tau: in 0..1.
+
+    Returns:
+        (n,) in the type of `weight`, on its device, which is not waited for.
+
+    Source: Chou et al., ECCV Workshops 2020 (arXiv 2007.03943), eq. 5.
+    """
+    # Products, not quotients: a ratio of exactly kappa counts, and 1/3 cannot be said in binary.
+    own, partner = own_counts.double(), partner_counts.double()
+    is_partner = (own >= kappa * partner) & (weight < tau)
+    is_own = (kappa * own <= partner) & (1 - weight < tau)
+    shares = weight.expand(own.shape)
+    return shares.masked_fill(is_own, 1.0).masked_fill(is_partner, 0.0)

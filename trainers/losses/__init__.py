@@ -20,24 +20,32 @@ _BOUNDS: Final[Mapping[str, tuple[Callable[[Any, Any], bool], str]]] = {
 }
 
 
-def build_loss(name: str, *, num_classes: int, class_counts: Sequence[int] | None = None, **parameters: Any) -> Loss:
+def build_loss(
+    name: str,
+    *,
+    num_classes: int,
+    class_counts: Sequence[int] | None = None,
+    epochs: int | None = None,
+    **parameters: Any,
+) -> Loss:
     """A loss by its catalogue name.
 
-    A loss class takes what it needs of `num_classes` and `class_counts` as positional parameters of these names, and
-    its own parameters, as the catalogue has them, as keyword-only ones.
+    A loss class takes what it needs of `num_classes`, `class_counts` and `epochs` as positional parameters of these
+    names, and its own parameters, as the catalogue has them, as keyword-only ones.
 
     Args:
         name: of the catalogue, or an alias.
         num_classes: C.
         class_counts: training images per class, (C,); some losses need them.
+        epochs: of the whole run; some losses need them.
         parameters: of the loss; what is not given is at its default, or the preset's if `preset` names one.
 
     Returns:
         a module: (logits (N, C), targets (N,), features=None, epoch=None) -> scalar.
 
     Raises:
-        SpecError: unknown name or parameter, a value out of range, fewer than two classes, or no class_counts for a
-            loss that needs them; a ValueError.
+        SpecError: unknown name or parameter, a value out of range, fewer than two classes, or no class_counts or
+            epochs for a loss that needs them; a ValueError.
     """
     if num_classes < 2:
         raise SpecError(f"a loss needs at least two classes; num_classes is {num_classes}")
@@ -45,10 +53,13 @@ def build_loss(name: str, *, num_classes: int, class_counts: Sequence[int] | Non
     values = names.parameters(found, f"loss {name}", _preset_expanded(name, found, parameters))
     _check_values(name, found, values)
     target = names.code(found)
-    offered = {"num_classes": num_classes, "class_counts": class_counts}
+    offered = {"num_classes": num_classes, "class_counts": class_counts, "epochs": epochs}
     wanted = [key for key in offered if key in inspect.signature(target).parameters]
     if "class_counts" in wanted:
         _check_counts(name, num_classes, class_counts)
+    if "epochs" in wanted and (epochs is None or epochs < found.least_epochs):
+        given = "none are given" if epochs is None else f"{epochs} are too few"
+        raise SpecError(f"loss {name} follows the epochs of the whole run; {given}: at least {found.least_epochs}")
     loss: Loss = target(*(offered[key] for key in wanted), **values)
     return loss
 

@@ -90,7 +90,7 @@ class AdaFocal(Loss):
         log_base = torch.where(gammas >= 0, log_base, torch.log1p(torch.exp(-label.nll)))
         weights = torch.exp(gammas.abs() * log_base)
         self.largest_weight.copy_(torch.maximum(self.largest_weight, weights.detach().max().double()))
-        return (weights * label.nll).mean()
+        return batch.counted_mean(weights * label.nll)
 
     def gammas_of(self, probs: Tensor) -> Tensor:
         """The gamma of each p_y (N,) float64, by its bin: lower <= p < upper; outside of all, the first or the last."""

@@ -85,4 +85,4 @@ class AdaptiveFocal(Loss):
         label = LabelProbs.of(batch.logits, batch.targets)
         dtype = label.nll.dtype
         reached = torch.bucketize(torch.exp(-label.nll.detach()), self.thresholds.to(dtype), right=True)
-        return focal_terms(label, self.gammas.to(dtype)[reached]).mean()
+        return batch.counted_mean(focal_terms(label, self.gammas.to(dtype)[reached]))

@@ -21,12 +21,45 @@ class Batch:
         targets: labels, (N,) int64.
         features: what the head saw, (N, D); None where the caller has none.
         epoch: from 0; None where the caller counts none.
+        class_weights: what a rule multiplies the terms of each class by, (C,); None: nothing.
+        shares: how much of each image these labels are, (N,) in 0..1; None: all of it. Where images are mixed, the loss
+            is called twice, and the two values are added up.
+        batch_targets: labels of the global batch, (M,), where these samples are a part of it; None: they are all of it.
     """
 
     logits: Tensor
     targets: Tensor
     features: Tensor | None
     epoch: int | None
+    class_weights: Tensor | None = None
+    shares: Tensor | None = None
+    batch_targets: Tensor | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether every sample counts alike."""
+        return self.class_weights is None and self.shares is None
+
+    def weighted_mean(self, terms: Tensor) -> Tensor:
+        """The mean of terms (N,), () float, in which the scale of the class weights cancels: sum(s w t) / sum(w).
+
+        As torch's `cross_entropy(weight=...)` does it. Of a part of a batch it is divided by the mean weight of the
+        whole, so that the parts' means have the mean of the whole, on any number of ranks.
+        """
+        if self.class_weights is None:
+            return self.counted_mean(terms)
+        whole = self.targets if self.batch_targets is None else self.batch_targets
+        return self.counted_mean(terms) / self.class_weights.to(terms.dtype)[whole].mean()
+
+    def counted_mean(self, terms: Tensor) -> Tensor:
+        """The mean of terms (N,), () float, in which the scale of the class weights stays: sum(s w t) / N."""
+        terms = self._shared(terms)
+        return (
+            terms if self.class_weights is None else terms * self.class_weights.to(terms.dtype)[self.targets]
+        ).mean()
+
+    def _shared(self, terms: Tensor) -> Tensor:
+        return terms if self.shares is None else terms * self.shares.to(terms.dtype)
 
     def required_features(self) -> Tensor:
         """The features.
@@ -92,6 +125,8 @@ class Loss(nn.Module, ABC):
     Attributes:
         needs_features: whether the trainer has to hand over the features behind the logits.
         needs_epoch: whether it changes with the epoch; a trainer tells it to nobody else.
+        takes_weights: whether `mean` heeds class weights.
+        needs_one_label: whether it is no mean of terms that belong to an image each; it heeds no shares then.
         watches_val: whether it is to be shown the validation split after each epoch (`watch`).
         table_name: file of what `watch` returns as a table, beside metrics.csv.
         meta_params: what `learn` looks ahead with: `head`, or `all`: then a `MetaBatch` holds images in place of
@@ -101,6 +136,8 @@ class Loss(nn.Module, ABC):
 
     needs_features: ClassVar[bool] = False
     needs_epoch: ClassVar[bool] = False
+    takes_weights: ClassVar[bool] = False
+    needs_one_label: ClassVar[bool] = False
     watches_val: ClassVar[bool] = False
     table_name: ClassVar[str] = ""
     meta_params: str = "head"
@@ -124,8 +161,16 @@ class Loss(nn.Module, ABC):
     def mean(self, batch: Batch) -> Tensor:
         """The mean loss of a batch, () float."""
 
-    def forward(
-        self, logits: Tensor, targets: Tensor, features: Tensor | None = None, epoch: int | None = None
+    def forward(  # noqa: PLR0913
+        self,
+        logits: Tensor,
+        targets: Tensor,
+        features: Tensor | None = None,
+        epoch: int | None = None,
+        *,
+        class_weights: Tensor | None = None,
+        shares: Tensor | None = None,
+        batch_targets: Tensor | None = None,
     ) -> Tensor:
         """The mean loss of a batch; computed in float32 whatever less the logits come in.
 
@@ -134,9 +179,19 @@ class Loss(nn.Module, ABC):
             targets: labels, (N,) int64.
             features: what the head saw, (N, D) float.
             epoch: from 0.
+            class_weights: of a rule, (C,) float.
+            shares: of these labels in mixed images, (N,) float.
+            batch_targets: labels of the batch that this is a part of, (M,) int64.
 
         Raises:
-            SpecError: the loss needs features or the epoch and did not get them; a ValueError.
+            SpecError: the loss needs features or the epoch and did not get them, or got weights or shares that it does
+                not heed; a ValueError.
         """
+        if class_weights is not None and not self.takes_weights:
+            raise SpecError("this loss heeds no class weights; leave out class_weights=")
+        if shares is not None and self.needs_one_label:
+            raise SpecError("this loss needs one label an image; leave out shares=")
         wide = logits if logits.dtype.itemsize >= 4 else logits.float()
-        return self.mean(Batch(wide, targets, features, epoch))
+        if features is not None and features.dtype.itemsize < 4:
+            features = features.float()
+        return self.mean(Batch(wide, targets, features, epoch, class_weights, shares, batch_targets))

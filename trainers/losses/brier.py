@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from trainers.losses.base import Batch, Loss
+from trainers.losses.ce import cross_entropy
+from trainers.losses.label_probs import is_label
+
+
+def brier_terms(logits: Tensor, targets: Tensor) -> Tensor:
+    """sum_k (p_k - e_k)^2 of each sample, (N,) float in [0, 2]: neither halved nor divided by C."""
+    probs = F.softmax(logits, dim=1)
+    return (probs - is_label(targets, logits.shape[1]).to(probs.dtype)).square().sum(dim=1)
 
 
 def brier_score(logits: Tensor, targets: Tensor) -> Tensor:
-    """Mean over samples of sum_k (p_k - e_k)^2, () float in [0, 2]: neither halved nor divided by C."""
-    probs = F.softmax(logits, dim=1)
-    own = targets.unsqueeze(1) == torch.arange(logits.shape[1], device=logits.device)
-    return (probs - own.to(probs.dtype)).square().sum(dim=1).mean()
+    """The mean of `brier_terms` over the samples, () float in [0, 2]."""
+    return brier_terms(logits, targets).mean()
 
 
 class Brier(Loss):
@@ -26,7 +31,7 @@ class Brier(Loss):
 
     def mean(self, batch: Batch) -> Tensor:
         """The mean loss of a batch, () float."""
-        return brier_score(batch.logits, batch.targets)
+        return batch.counted_mean(brier_terms(batch.logits, batch.targets))
 
 
 class CrossEntropyBrier(Loss):
@@ -46,5 +51,5 @@ class CrossEntropyBrier(Loss):
 
     def mean(self, batch: Batch) -> Tensor:
         """The mean loss of a batch, () float."""
-        nll = F.cross_entropy(batch.logits, batch.targets)
-        return nll + self.weight * brier_score(batch.logits, batch.targets)
+        brier = batch.counted_mean(brier_terms(batch.logits, batch.targets))
+        return cross_entropy(batch, batch.logits) + self.weight * brier

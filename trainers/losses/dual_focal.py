@@ -36,4 +36,4 @@ class DualFocal(Loss):
     def mean(self, batch: Batch) -> Tensor:
         """The mean loss of a batch, () float."""
         label = LabelProbs.of(batch.logits, batch.targets)
-        return (torch.exp(self.gamma * dual_log_base(label)) * label.nll).mean()
+        return batch.counted_mean(torch.exp(self.gamma * dual_log_base(label)) * label.nll)

@@ -51,6 +51,7 @@ class FocalCalibrationMeta(Loss):
     """
 
     watches_val: ClassVar[bool] = True
+    needs_one_label: ClassVar[bool] = True
 
     rho: Tensor
     first_moment: Tensor

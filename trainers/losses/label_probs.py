@@ -13,6 +13,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
+def is_label(targets: Tensor, num_classes: int) -> Tensor:
+    """Whether a class is the label, (N, C) bool, of labels (N,) int64; unlike `one_hot`, no scatter."""
+    return targets.unsqueeze(1) == torch.arange(num_classes, device=targets.device)
+
+
 @dataclass(frozen=True)
 class LabelProbs:
     """Log-probabilities, and which of them are the labels'.
@@ -31,9 +36,8 @@ class LabelProbs:
     def of(cls, logits: Tensor, targets: Tensor) -> LabelProbs:
         """From logits (N, C) and labels (N,) int64."""
         log_probs = F.log_softmax(logits, dim=1)
-        # Unlike `one_hot`, no scatter; a label out of range is refused by nll_loss.
-        own = targets.unsqueeze(1) == torch.arange(logits.shape[1], device=logits.device)
-        return cls(log_probs, own, F.nll_loss(log_probs, targets, reduction="none"))
+        # A label out of range is refused by nll_loss.
+        return cls(log_probs, is_label(targets, logits.shape[1]), F.nll_loss(log_probs, targets, reduction="none"))
 
     def log_rest(self) -> Tensor:
         """The log of 1 - p_y, (N,); of at least two classes."""

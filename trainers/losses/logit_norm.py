@@ -6,9 +6,9 @@ from typing import Final
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from trainers.losses.base import Batch, Loss
+from trainers.losses.ce import cross_entropy
 
 _SHIFT: Final = 1e-7
 
@@ -33,4 +33,4 @@ class LogitNorm(Loss):
     def mean(self, batch: Batch) -> Tensor:
         """The mean loss of a batch, () float."""
         norm = torch.linalg.vector_norm(batch.logits, dim=1, keepdim=True)
-        return F.cross_entropy(batch.logits / ((norm + _SHIFT) * self.tau), batch.targets)
+        return cross_entropy(batch, batch.logits / ((norm + _SHIFT) * self.tau))

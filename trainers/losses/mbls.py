@@ -6,6 +6,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from trainers.losses.base import Batch, Loss
+from trainers.losses.ce import cross_entropy
 
 
 class MarginLabelSmoothing(Loss):
@@ -27,4 +28,6 @@ class MarginLabelSmoothing(Loss):
     def mean(self, batch: Batch) -> Tensor:
         """The mean loss of a batch, () float."""
         below = batch.logits.amax(dim=1, keepdim=True) - batch.logits
-        return F.cross_entropy(batch.logits, batch.targets) + self.alpha * F.relu(below - self.margin).mean()
+        beyond = F.relu(below - self.margin)
+        penalty = beyond.mean() if batch.is_plain else batch.counted_mean(beyond.mean(dim=1))
+        return cross_entropy(batch, batch.logits) + self.alpha * penalty

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from trainers.losses.base import Batch, Loss
 from trainers.losses.focal import focal_terms
-from trainers.losses.label_probs import LabelProbs
+from trainers.losses.label_probs import LabelProbs, is_label
 
 
 def class_gap(logits: Tensor, targets: Tensor) -> Tensor:
     """Mean over classes of |mean_i p_ik - share of the samples that are of class k|, () float."""
     probs = F.softmax(logits, dim=1)
-    own = targets.unsqueeze(1) == torch.arange(logits.shape[1], device=logits.device)
+    own = is_label(targets, logits.shape[1])
     return (probs - own.to(probs.dtype)).mean(dim=0).abs().mean()
 
 
@@ -31,6 +30,8 @@ class MDCA(Loss):
         logits (N, C) float; targets (N,) int64; result () float.
     Source: Hebbalaguppe et al., CVPR 2022, eq. 4.
     """
+
+    needs_one_label = True
 
     def __init__(self, *, beta: float = 1.0, gamma: float = 0.0) -> None:
         super().__init__()

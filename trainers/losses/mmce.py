@@ -38,6 +38,8 @@ class MMCE(Loss):
     Source: Kumar et al., ICML 2018, eq. 5 and section 3; lam as in torrvision/focal_calibration.
     """
 
+    needs_one_label = True
+
     def __init__(self, *, variant: str = "weighted", lam: float = 2.0) -> None:
         super().__init__()
         self.variant, self.lam = variant, lam

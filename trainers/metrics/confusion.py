@@ -19,6 +19,12 @@ def recalls(confusion: Integers) -> Floats:
     return np.diagonal(confusion) / np.where(support, support, np.nan)
 
 
+def precisions(confusion: Integers) -> Floats:
+    """Share of what is predicted as each class that is of it (C,); NaN for a class that is never predicted."""
+    predicted = confusion.sum(axis=0)
+    return np.diagonal(confusion) / np.where(predicted, predicted, np.nan)
+
+
 def f1_scores(confusion: Integers) -> Floats:
     """F1 of each class (C,): 0 for one that is never predicted, NaN for one that has no sample either."""
     total = confusion.sum(axis=0) + confusion.sum(axis=1)

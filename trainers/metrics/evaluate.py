@@ -12,10 +12,11 @@ from trainers.calibration.gaps import classwise_gap, equal_mass_gap, equal_width
 from trainers.calibration.inputs import Floats, Integers, checked_counts, checked_logits
 from trainers.calibration.softmax import log_softmax, nll_of_log_probs
 from trainers.metrics.confusion import confusion_matrix, f1_scores, recalls
-from trainers.metrics.groups import shots, tail_half
+from trainers.metrics.groups import Mask, shots, tail_half
 from trainers.metrics.means import geometric_mean, harmonic_mean, lowest, mean
 
 Scores = dict[str, float | None]
+TopLabel = tuple[Floats, Floats]  # confidence (N,) of the predicted class, and whether it is right (N,)
 
 N_BINS: Final = 15
 _CALIBRATION: Final = ("nll", "ece", "adaece", "classwise_ece")
@@ -33,35 +34,50 @@ def evaluate(logits: Any, targets: Any, class_counts: Any, temperature: float | 
     Returns:
         Fractions (not percent), NLL in nats. None where a value does not apply: a group without a class or a sample,
         `test_top5` with fewer than five classes, `*_ts` without a temperature. A class without a sample in the split
-        is left out of every mean over classes.
+        is left out of every mean over classes. Many, medium and few are those of `shots`.
 
     Raises:
         ValueError: bad shapes, no sample, NaN or infinity, a target that is no class index, a temperature not above 0.
     """
     scores, labels = checked_logits(logits, targets)
     counts = checked_counts(class_counts, scores.shape[1])
+    predicted = scores.argmax(axis=1)
+    confusion = confusion_matrix(predicted, labels, scores.shape[1])
+    recall, groups = recalls(confusion), shots(counts)
+    calibration, top = _calibration(scores, labels, suffix="")
     return {
-        **_decisions(scores, labels, counts),
-        **_calibration(scores, labels, suffix=""),
-        **_scaled(scores, labels, temperature),
-    }
-
-
-def _decisions(logits: Floats, targets: Integers, counts: Integers) -> Scores:
-    """What depends on the predicted classes alone, and so not on a temperature."""
-    predicted = logits.argmax(axis=1)
-    confusion = confusion_matrix(predicted, targets, logits.shape[1])
-    recall, f1 = recalls(confusion), f1_scores(confusion)
-    return {
-        "test_acc": float((predicted == targets).mean()),
-        "test_top5": _top5(logits, targets),
-        "test_macro_f1": mean(f1),
-        "test_tail_macro_f1": mean(f1[tail_half(counts)]),
-        **{f"test_acc_{name}": mean(recall[mask]) for name, mask in shots(counts).items()},
+        "test_acc": float((predicted == labels).mean()),
+        "test_top5": _top5(scores, labels),
+        **_f1(confusion, counts),
+        **{f"test_acc_{name}": mean(recall[mask]) for name, mask in groups.items()},
         "test_gm": geometric_mean(recall),
         "test_hm": harmonic_mean(recall),
         "test_lowest_recall": lowest(recall),
+        **calibration,
+        **_scaled(scores, labels, temperature),
+        "test_balanced_acc": mean(recall),
+        **{f"test_ece_{name}": group_ece(top, labels, mask) for name, mask in groups.items()},
     }
+
+
+def group_ece(top: TopLabel, targets: Integers, mask: Mask) -> float | None:
+    """ECE in 15 bins over the samples whose *true* class is in a group; None where there is none.
+
+    Args:
+        top: of every sample.
+        targets: (N,).
+        mask: (C,) of the classes in the group.
+    """
+    inside = mask[targets]
+    if not inside.any():
+        return None
+    confidence, right = top
+    return equal_width_gap(confidence[inside], right[inside], N_BINS)
+
+
+def _f1(confusion: Integers, counts: Integers) -> Scores:
+    f1 = f1_scores(confusion)
+    return {"test_macro_f1": mean(f1), "test_tail_macro_f1": mean(f1[tail_half(counts)])}
 
 
 def _top5(logits: Floats, targets: Integers) -> float | None:
@@ -75,7 +91,7 @@ def _top5(logits: Floats, targets: Integers) -> float | None:
     return float((ahead.sum(axis=1) < 5).mean())
 
 
-def _calibration(logits: Floats, targets: Integers, suffix: str) -> Scores:
+def _calibration(logits: Floats, targets: Integers, suffix: str) -> tuple[Scores, TopLabel]:
     log_probs = log_softmax(logits)
     nll = nll_of_log_probs(log_probs, targets)
     probs = np.exp(log_probs, out=log_probs)
@@ -86,7 +102,7 @@ def _calibration(logits: Floats, targets: Integers, suffix: str) -> Scores:
         equal_mass_gap(*top, N_BINS),
         classwise_gap(probs, targets, N_BINS),
     )
-    return {f"test_{name}{suffix}": value for name, value in zip(_CALIBRATION, values, strict=True)}
+    return {f"test_{name}{suffix}": value for name, value in zip(_CALIBRATION, values, strict=True)}, top
 
 
 def _scaled(logits: Floats, targets: Integers, temperature: float | None) -> Scores:
@@ -94,4 +110,4 @@ def _scaled(logits: Floats, targets: Integers, temperature: float | None) -> Sco
         return {f"test_{name}_ts": None for name in _CALIBRATION}
     if not (math.isfinite(temperature) and temperature > 0):
         raise ValueError(f"temperature must be above 0, not {temperature}; fit it with fit_temperature")
-    return _calibration(logits / temperature, targets, suffix="_ts")
+    return _calibration(logits / temperature, targets, suffix="_ts")[0]

@@ -11,7 +11,7 @@ from scipy import stats
 from torch import Tensor
 from torchvision.transforms import v2
 
-from trainers.data.mixing import Box, Mix, box_about
+from trainers.data.mixing import Box, Mix, box_about, remix_shares
 from trainers.errors import SpecError
 
 ROLLED = torch.arange(-1, 7) % 8  # the partners that torchvision takes
@@ -132,6 +132,57 @@ def test_a_rank_mixes_its_part_as_one_process_would() -> None:
         whole = mix.mix(batch, batch[mix.partners])
         parts = [mix.mix(batch[part], batch[mix.partners[part]]) for part in (slice(0, 3), slice(3, 8))]
         assert torch.equal(torch.cat(parts), whole)
+
+
+@pytest.mark.parametrize(
+    ("own", "partner", "weight", "expected"),
+    [
+        (100, 10, 0.3, 0.0),
+        (100, 10, 0.5, 0.5),
+        (100, 10, 0.7, 0.7),
+        (10, 100, 0.3, 0.3),
+        (10, 100, 0.5, 0.5),
+        (10, 100, 0.7, 1.0),
+        (30, 10, 0.3, 0.0),  # three times as frequent is enough
+        (10, 30, 0.7, 1.0),
+        (29, 10, 0.3, 0.3),
+        (10, 29, 0.7, 0.7),
+        (10, 10, 0.3, 0.3),
+    ],
+)
+def test_remix_gives_the_rare_label_what_the_reference_does(
+    own: int, partner: int, weight: float, expected: float
+) -> None:
+    counts = torch.tensor([[own], [partner]], dtype=torch.float32)
+    share = remix_shares(torch.tensor(weight), counts[0], counts[1], 3.0, 0.5)
+    assert share.tolist() == pytest.approx([expected])
+
+
+@pytest.mark.parametrize(("kappa", "tau"), [(3.0, 0.5), (1.0, 0.9), (1.5, 0.9), (10.0, 1.0), (2.0, 0.0)])
+def test_remix_is_its_formula_image_by_image(kappa: float, tau: float) -> None:
+    counts = torch.tensor([500, 250, 50, 15, 5])
+    own, partner = counts.repeat_interleave(5), counts.repeat(5)
+    for step in range(30):
+        weight = draw("remix", step=step).weight
+        expected = []
+        for one, other in zip(own.tolist(), partner.tolist(), strict=True):
+            if one / other >= kappa and weight < tau:
+                expected.append(0.0)
+            elif one / other <= 1 / kappa and 1 - weight < tau:
+                expected.append(1.0)
+            else:
+                expected.append(weight)
+        shares = remix_shares(torch.tensor(weight, dtype=torch.float64), own, partner, kappa, tau)
+        assert shares.tolist() == expected
+
+
+def test_remix_leaves_images_of_one_frequency_to_mixup() -> None:
+    plain, remixed = draw("mixup", step=3), draw("remix", step=3)
+    assert (plain.weight, plain.partners.tolist(), plain.box) == (remixed.weight, remixed.partners.tolist(), None)
+    batch = images()
+    assert torch.equal(plain.mix(batch, batch[ROLLED]), remixed.mix(batch, batch[ROLLED]))
+    shares = remix_shares(torch.tensor(remixed.weight), torch.ones(4), torch.ones(4), 3.0, 0.5)
+    torch.testing.assert_close(shares, torch.full((4,), remixed.weight))
 
 
 def test_nothing_is_mixed_by_none() -> None:

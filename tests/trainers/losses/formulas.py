@@ -95,6 +95,29 @@ def assert_follows(loss: Loss, formula: Formula, sets: tuple[tuple[Floats, Integ
         np.testing.assert_allclose(gradient, differences(formula, logits, targets), rtol=1e-6, atol=1e-7)
 
 
+# Classes of many images and of one, in no order.
+COUNTS = [40, 100, 9, 1, 2]
+
+
+def assert_follows_with_counts(
+    name: str,
+    formula: Callable[[Floats, Integers, Floats], float],
+    sets: tuple[tuple[Floats, Integers], ...] = (),
+    **parameters: Any,
+) -> None:
+    """As `assert_follows`, of a loss that knows the counts of the classes; so does the formula."""
+    for logits, targets in sets or (ordinary(), extreme()):
+        counts = np.array(COUNTS[: logits.shape[1]], dtype=np.float64)
+        loss = build_loss(name, num_classes=len(counts), class_counts=COUNTS[: len(counts)], **parameters)
+        assert_follows(loss, lambda z, y, n=counts: formula(z, y, n), ((logits, targets),))  # type: ignore[misc]
+
+
+def effective_number(counts: Floats, beta: float) -> Floats:
+    """Class weights of Cui et al., of mean 1, by the sum of the powers: E_n = 1 + beta + ... + beta^(n - 1)."""
+    sums = np.array([sum(beta**power for power in range(int(count))) for count in counts])
+    return np.asarray(1 / sums / np.mean(1 / sums))
+
+
 def printed(name: str, **parameters: Any) -> float:
     """A loss, by name, of the ten printed samples."""
     loss = build_loss(name, num_classes=3, **parameters)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import pytest
 import torch
 
-from tests.trainers.losses.golden import value_and_gradient
+from tests.trainers.losses.golden import CLASS_WEIGHTS, assert_golden, value_and_gradient
 from trainers import build_loss
 
 
 def test_golden_value_and_gradient() -> None:
-    value, gradient = value_and_gradient("ce")
-    assert value == pytest.approx(0.566881, abs=5e-7)
-    assert gradient[0].tolist() == pytest.approx([-0.053601, 0.043823, 0.009778], abs=5e-7)
-    assert float(gradient.abs().sum()) == pytest.approx(0.823855, abs=5e-7)
+    assert_golden(value_and_gradient("ce"), 0.566881, [-0.053601, 0.043823, 0.009778], 0.823855)
+
+
+def test_golden_value_and_gradient_under_class_weights() -> None:
+    weights = torch.tensor(CLASS_WEIGHTS, dtype=torch.float64)
+    found = value_and_gradient("ce", told={"class_weights": weights})
+    assert_golden(found, 0.591297, [-0.001924, 0.001573, 0.000351], 0.884054)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -20,6 +20,14 @@ Case = tuple[str, dict[str, Any]]
 CASES: list[Case] = [
     *((name, {}) for name in LOSSES),
     *(("focal", {"gamma": gamma}) for gamma in (0.0, 0.1, 5.0)),
+    *((name, {"form": "sigmoid"}) for name in ("focal", "cb_focal")),
+    ("cb_focal", {"beta": 0.0, "gamma": 0.0}),
+    ("ldam", {"max_m": 0.2, "scale": 1.0}),
+    ("vs", {"gamma": 0.0, "tau": -1.0}),
+    ("lade", {"alpha": 1.0, "remine_lambda": 0.1}),
+    *(("fbl", {"curve": curve}) for curve in ("linear", "constant")),
+    *(("gml", {"power": power}) for power in (0.5, 3.0)),
+    *(("las", {"form": form}) for form in ("linear", "convex", "exp")),
     ("label_smoothing", {"convention": "exclusive"}),
     ("adaptive_focal", {"thresholds": [0.1, 0.6], "gammas": [0.3, 4.0, 0.0]}),
     *(("dual_focal", {"gamma": gamma}) for gamma in (0.0, 0.3)),
@@ -33,9 +41,20 @@ CASES: list[Case] = [
 EXTREMES = (1e4, -1e4, 0.0, 40.0, -40.0, 9999.0, 1e-4)
 
 
-def built(case: Case, num_classes: int = 4) -> Loss:
+COUNTS = (1, 2, 3, 4)
+
+
+def built(case: Case, num_classes: int = 4, counts: Sequence[int] = COUNTS) -> Loss:
     name, parameters = case
-    return build_loss(name, num_classes=num_classes, class_counts=range(1, num_classes + 1), **parameters)
+    return build_loss(name, num_classes=num_classes, class_counts=counts[:num_classes], epochs=20, **parameters)
+
+
+def told(loss: Loss, logits: Tensor) -> dict[str, Any]:
+    """What a loss has to be called with beside logits and labels."""
+    seen: dict[str, Any] = {"epoch": 7} if loss.needs_epoch else {}
+    if loss.needs_features:
+        seen["features"] = torch.full((len(logits), 3), 2.0, dtype=logits.dtype, device=logits.device)
+    return seen
 
 
 each_case = pytest.mark.parametrize("case", CASES, ids=lambda case: "-".join([case[0], *map(str, case[1].values())]))
@@ -56,7 +75,7 @@ def normal(count: int = 16, num_classes: int = 4) -> tuple[Tensor, Tensor]:
 
 def graded(loss: Loss, logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
     leaf = logits.detach().clone().requires_grad_()
-    value = loss(leaf, targets)
+    value = loss(leaf, targets, **told(loss, leaf))
     (gradient,) = torch.autograd.grad(value, leaf)
     return value.detach(), gradient
 
@@ -117,10 +136,11 @@ def test_it_needs_a_validation_split_where_it_looks_at_one(case: Case) -> None:
 def test_a_copy_of_its_state_is_all_that_it_is(case: Case) -> None:
     logits, targets = normal()
     loss = built(case)
-    loss(logits, targets)
+    seen = told(loss, logits)
+    loss(logits, targets, **seen)
     other = built(case)
     other.load_state_dict(copy.deepcopy(loss.state_dict()))
-    assert torch.equal(loss(logits, targets), other(logits, targets))
+    assert torch.equal(loss(logits, targets, **seen), other(logits, targets, **seen))
     assert not list(loss.parameters())
 
 
@@ -129,11 +149,11 @@ def test_a_copy_of_its_state_is_all_that_it_is(case: Case) -> None:
 def test_no_step_makes_the_host_wait(case: Case) -> None:
     logits, targets = (part.cuda() for part in normal())
     loss = built(case).cuda()
-    expected = built(case)(logits.cpu(), targets.cpu())
-    leaf = logits.requires_grad_()
+    expected = built(case)(logits.cpu(), targets.cpu(), **told(loss, logits.cpu()))
+    leaf, seen = logits.requires_grad_(), told(loss, logits)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        value = loss(leaf, targets)
+        value = loss(leaf, targets, **seen)
         value.backward()
     finally:
         torch.cuda.set_sync_debug_mode("default")
@@ -144,7 +164,26 @@ def test_no_step_makes_the_host_wait(case: Case) -> None:
 def test_a_preset_says_only_what_the_loss_takes(name: str) -> None:
     for values in LOSSES[name].presets.values():
         assert set(values) <= set(LOSSES[name].params)
-        build_loss(name, num_classes=2, class_counts=[1, 1], **values)
+        built((name, dict(values)), 2)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_catalogue_says_what_the_loss_says_of_itself(name: str) -> None:
+    entry, loss = LOSSES[name], built((name, {}))
+    for flag in ("takes_weights", "needs_one_label", "needs_features"):
+        assert getattr(entry, flag) == getattr(loss, flag), flag
+    assert (entry.least_epochs > 1) <= loss.needs_epoch
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_an_alias_is_the_same_loss(name: str) -> None:
+    logits, targets = normal()
+    loss = built((name, {}))
+    for alias in LOSSES[name].aliases:
+        other = built((alias, {}))
+        assert type(other) is type(loss)
+        seen = told(loss, logits)
+        assert torch.equal(other(logits, targets, **seen), loss(logits, targets, **seen))
 
 
 def test_one_class_is_refused() -> None:
@@ -162,6 +201,12 @@ def test_one_class_is_refused() -> None:
         ("dual_focal", {"gamma": float("nan")}, "at least 0"),
         ("mmce", {"variant": "paper"}, "there is weighted, plain, reference_quirk"),
         ("mmce", {"lambda": -1.0}, "lam is -1.0"),
+        ("cb_ce", {"beta": 1.0}, "beta is 1.0; it must be less than 1"),
+        ("focal", {"form": "sigmiod"}, "did you mean 'sigmoid'"),
+        ("gml", {"clamp": 0.0}, "clamp is 0.0; it must be more than 0"),
+        ("las", {"smooth_head": 1.0}, "smooth_head is 1.0; it must be less than 1"),
+        ("las", {"form": "concav"}, "did you mean 'concave'"),
+        ("ldam", {"scale": 0.0}, "scale is 0.0; it must be more than 0"),
         ("mbls", {"margin": -1.0}, "margin is -1.0"),
         ("logit_norm", {"tau": 0.0}, "tau is 0.0; it must be more than 0"),
     ],
@@ -173,8 +218,8 @@ def test_a_value_out_of_range_is_refused(name: str, parameters: dict[str, Any], 
 
 def test_lambda_is_lam() -> None:
     logits, targets = normal()
-    for name in ("mmce", "fcl_meta_lambda"):
-        parameters: dict[str, Any] = {"lambda": 0.7}
-        spelled = build_loss(name, num_classes=4, **parameters)(logits, targets)
-        assert torch.equal(spelled, build_loss(name, num_classes=4, lam=0.7)(logits, targets))
+    for name in ("mmce", "fcl_meta_lambda", "fbl"):
+        spelled, plain = built((name, {"lambda": 0.7})), built((name, {"lam": 0.7}))
+        seen = told(plain, logits)
+        assert torch.equal(spelled(logits, targets, **seen), plain(logits, targets, **seen))
     assert LOSSES["adafocal"].param_aliases["lambda"] == "lam"

@@ -8,8 +8,8 @@ import torch
 from torch.nn import functional as F
 
 from tests.trainers.calibration.golden import Floats, Integers
-from tests.trainers.losses.formulas import assert_follows, log_rest, nll, printed
-from tests.trainers.losses.golden import value_and_gradient
+from tests.trainers.losses.formulas import assert_follows, log_rest, nll, one_hot, printed
+from tests.trainers.losses.golden import CLASS_WEIGHTS, LOGITS, TARGETS, assert_golden, value_and_gradient
 from trainers.errors import SpecError
 from trainers.losses import build_loss
 
@@ -23,10 +23,33 @@ from trainers.losses import build_loss
     ],
 )
 def test_golden_value_and_gradient(gamma: float, value: float, row: list[float], total: float) -> None:
-    loss, gradient = value_and_gradient("focal", gamma=gamma)
-    assert loss == pytest.approx(value, abs=5e-7)
-    assert gradient[0].tolist() == pytest.approx(row, abs=5e-7)
-    assert float(gradient.abs().sum()) == pytest.approx(total, abs=5e-7)
+    assert_golden(value_and_gradient("focal", gamma=gamma), value, row, total)
+
+
+def test_golden_value_and_gradient_of_the_sigmoid_form() -> None:
+    assert_golden(value_and_gradient("focal", form="sigmoid"), 0.527652, total=0.757365)
+
+
+@pytest.mark.parametrize(("gamma", "value"), [(0.5, 0.301273), (1.0, 0.204090), (2.0, 0.095656)])
+def test_golden_values_under_class_weights(gamma: float, value: float) -> None:
+    weights = torch.tensor(CLASS_WEIGHTS, dtype=torch.float64)
+    assert_golden(value_and_gradient("focal", gamma=gamma, told={"class_weights": weights}), value)
+
+
+def test_class_weights_keep_their_scale() -> None:
+    # ICTTA's weights, whose mean is far from 1.
+    weights = torch.tensor([2.4, 4.5, 8.0], dtype=torch.float64)
+    assert_golden(value_and_gradient("focal", gamma=1.5, told={"class_weights": weights}), 0.954881, total=2.630290)
+
+
+def test_a_class_weight_does_not_leak_into_the_power() -> None:
+    # LDAM's repository has p = exp(-w * nll).
+    weights = torch.tensor(CLASS_WEIGHTS, dtype=torch.float64)
+    logits = torch.tensor(LOGITS, dtype=torch.float64)
+    weighted = F.cross_entropy(logits, TARGETS, weight=weights, reduction="none")
+    leaking = float(((1 - torch.exp(-weighted)) * weighted).mean())
+    assert leaking == pytest.approx(0.307380, abs=6e-7)
+    assert value_and_gradient("focal", gamma=1.0, told={"class_weights": weights})[0] < 0.7 * leaking
 
 
 @pytest.mark.parametrize(
@@ -42,6 +65,22 @@ def test_it_is_its_formula(gamma: float) -> None:
         return float((np.exp(gamma * log_rest(logits, targets)) * nll(logits, targets)).mean())
 
     assert_follows(build_loss("focal", num_classes=5, gamma=gamma), formula)
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 2.0])
+def test_the_sigmoid_form_is_its_formula(gamma: float) -> None:
+    def formula(logits: Floats, targets: Integers) -> float:
+        toward = np.where(one_hot(logits, targets) == 1, logits, -logits)
+        log_q, log_rest_q = -np.logaddexp(0, -toward), -np.logaddexp(0, toward)
+        return float(-(np.exp(gamma * log_rest_q) * log_q).sum(axis=1).mean())
+
+    assert_follows(build_loss("focal", num_classes=5, gamma=gamma, form="sigmoid"), formula)
+
+
+def test_the_sigmoid_form_with_gamma_0_is_torchs_binary_cross_entropy_summed_over_classes() -> None:
+    logits = torch.tensor(LOGITS, dtype=torch.float64)
+    binary = F.binary_cross_entropy_with_logits(logits, F.one_hot(TARGETS, 3).double(), reduction="sum") / 4
+    assert value_and_gradient("focal", gamma=0.0, form="sigmoid")[0] == pytest.approx(float(binary), rel=1e-12)
 
 
 def test_a_sample_that_is_hardly_known_keeps_its_weight_in_float32() -> None:

@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from tests.trainers.calibration.golden import Floats, Integers
+from tests.trainers.losses import golden
 from tests.trainers.losses.formulas import (
     assert_follows,
     extreme,
@@ -19,6 +20,7 @@ from tests.trainers.losses.formulas import (
     printed,
     value_and_gradient,
 )
+from tests.trainers.losses.golden import assert_golden
 from trainers.losses import build_loss
 
 
@@ -48,6 +50,20 @@ def test_the_divergence_from_the_target_is_the_exclusive_form_less_the_entropy_o
 
 def test_the_default_is_uniform_0_05() -> None:
     assert printed("label_smoothing") == printed("label_smoothing", eps=0.05, convention="uniform")
+
+
+@pytest.mark.parametrize(("eps", "value", "total"), [(0.1, 0.650215, 0.690521), (0.98, 1.383548, 0.496361)])
+def test_golden_value_and_gradient(eps: float, value: float, total: float) -> None:
+    assert_golden(golden.value_and_gradient("label_smoothing", eps=eps), value, total=total)
+
+
+def test_class_weights_are_those_of_the_label() -> None:
+    logits, targets = ordinary(40, 3)
+    weights = np.array([0.2, 1.0, 5.0])
+    terms = [smoothed(logits[[i]], targets[[i]], 0.3, "uniform") for i in range(40)]
+    loss = build_loss("label_smoothing", num_classes=3, eps=0.3)
+    value = loss(torch.from_numpy(logits), torch.from_numpy(targets), class_weights=torch.from_numpy(weights))
+    np.testing.assert_allclose(float(value), np.average(terms, weights=weights[targets]), rtol=1e-12)
 
 
 @pytest.mark.parametrize("convention", ["uniform", "exclusive"])

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from trainers.metrics.confusion import confusion_matrix, f1_scores, recalls
+from trainers.metrics.confusion import confusion_matrix, f1_scores, precisions, recalls
 from trainers.metrics.means import geometric_mean, harmonic_mean, lowest, mean
 
 WORKED = np.array([[8, 1, 1], [2, 6, 2], [3, 3, 4]])
@@ -16,6 +16,7 @@ def test_rows_are_targets_and_columns_predictions() -> None:
 
 def test_a_confusion_worked_by_hand() -> None:
     assert recalls(WORKED) == pytest.approx([0.8, 0.6, 0.4])
+    assert precisions(WORKED) == pytest.approx([8 / 13, 0.6, 4 / 7])
     assert f1_scores(WORKED) == pytest.approx([0.695652, 0.6, 0.470588], abs=1e-6)
     assert mean(f1_scores(WORKED)) == pytest.approx(0.588747, abs=1e-6)
     assert geometric_mean(recalls(WORKED)) == pytest.approx(0.576900, abs=1e-6)
@@ -34,6 +35,7 @@ def test_a_class_never_predicted_has_f1_zero_and_one_that_is_not_there_none() ->
     confusion = np.array([[2, 0, 0], [1, 0, 0], [0, 0, 0]])
     assert f1_scores(confusion) == pytest.approx([0.8, 0.0, np.nan], nan_ok=True)
     assert recalls(confusion) == pytest.approx([1.0, 0.0, np.nan], nan_ok=True)
+    assert precisions(confusion) == pytest.approx([2 / 3, np.nan, np.nan], nan_ok=True)
 
 
 def test_what_is_unknown_is_left_out_of_a_mean_and_nothing_known_has_none() -> None:

@@ -5,9 +5,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, f1_score, recall_score, top_k_accuracy_score
+from scipy.special import softmax
+from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, recall_score, top_k_accuracy_score
 
 from tests.trainers.calibration.golden import Floats, Integers, formula_logits
+from trainers.calibration.metrics import ece
 from trainers.calibration.temperature import fit_temperature
 from trainers.catalogue import METRIC_COLUMNS
 from trainers.metrics.evaluate import evaluate
@@ -84,6 +86,16 @@ def test_a_group_weighs_its_classes_alike_however_many_test_images_they_have() -
     assert scores["test_acc_many"] == pytest.approx((0.9 + 0.5) / 2)
 
 
+def test_the_calibration_error_of_a_group_is_that_of_its_own_samples() -> None:
+    logits, targets = formula_logits()
+    probs, counts = softmax(logits, axis=1), np.array([500, 50, 5, 500, 50, 5, 500, 50, 5, 500])
+    scores = evaluate(logits, targets, counts)
+    for name, size in (("many", 500), ("medium", 50), ("few", 5)):
+        inside = np.isin(targets, np.flatnonzero(counts == size))
+        assert scores[f"test_ece_{name}"] == pytest.approx(ece(probs[inside], targets[inside]), abs=1e-12)
+    assert evaluate(logits, targets, COUNTS)["test_ece_few"] is None
+
+
 def test_top5_is_empty_where_there_are_fewer_than_five_classes() -> None:
     assert evaluate(np.eye(4), np.arange(4), [9] * 4)["test_top5"] is None
     assert evaluate(np.eye(5), np.arange(5)[::-1], [9] * 5)["test_top5"] == 1.0
@@ -93,6 +105,7 @@ def test_of_equal_logits_the_first_classes_are_the_five_best() -> None:
     assert evaluate(np.zeros((10, 10)), np.arange(10), [9] * 10)["test_top5"] == 0.5
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning:sklearn")
 @settings(deadline=None, max_examples=40)
 @given(st.integers(0, 2**32 - 1), st.integers(6, 30), st.integers(1, 300))
 def test_accuracies_and_f1_agree_with_scikit_learn(seed: int, classes: int, samples: int) -> None:
@@ -107,6 +120,7 @@ def test_accuracies_and_f1_agree_with_scikit_learn(seed: int, classes: int, samp
         "test_macro_f1": f1_score(targets, predicted, average="macro"),
         "test_acc_many": recall_score(targets, predicted, labels=there, average="macro"),
         "test_lowest_recall": recall_score(targets, predicted, labels=there, average=None).min(),
+        "test_balanced_acc": balanced_accuracy_score(targets, predicted),
     }
     assert {name: scores[name] for name in expected} == pytest.approx(expected, abs=1e-12)
 

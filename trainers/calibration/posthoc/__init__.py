@@ -83,8 +83,8 @@ def fit(name: str, logits: Any, targets: Any, *, class_counts: Any = None, **opt
         ValueError: an empty split, one class only, NaN or infinity, a target that is no class index; for a method that
             fits something for each class, a class without a sample. It says which.
     """
-    from trainers.calibration.posthoc.options import checked_options
     from trainers.calibration.posthoc.validation import checked_split, facts
+    from trainers.options import checked_options
 
     canonical, found = entry(METHODS, "calibrator", name)
     values = checked_options(canonical, found, options)

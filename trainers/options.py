@@ -1,4 +1,4 @@
-"""Options of a method, checked against its entry."""
+"""Parameters of what a name of the catalogue stands for, checked against its entry."""
 
 from __future__ import annotations
 
