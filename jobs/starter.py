@@ -26,7 +26,10 @@ dataset: digits               # digits, cifar10, cifar100, or {name: folder, pat
 imbalance: {type: exp, ratio: 20}   # none, exp, step, head_tail; ratio: 20 and factor: 0.05 say the same
 val: {per_class: 20}          # none, {per_class: k} or {fraction: f}; without it no temperature is fitted
 backbone: simple_cnn          # simple_cnn, resnet20, resnet32, resnet44, resnet56, resnet110
-# head: linear                # or cosine, {name: cosine, scale: 30}
+# head: linear                # or cosine, {name: cosine, scale: 30}; the loss ldam needs it
+# rule: none                  # class weights: inverse_rw, effective_rw, dynamic_rw, drw; deferred: drs, deferred_loss
+# sampler: instance           # balanced_rs, effective_rs, class_aware, sqrt_rs, progressive_rs
+# mixer: none                 # mixup, cutmix, remix
 # data_seed: 0                # which images are kept and held out; `seed` is that of the training
 # select: last                # the reported epoch: last, best_val, or best_test (said beside the number)
 

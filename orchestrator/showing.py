@@ -17,7 +17,7 @@ from jobs.selecting import find_job
 from jobs.snapshot import ExperimentState, JobState, State, snapshot
 from jobs.spec import JobSpec, train_spec
 from orchestrator.history import Archive, Story
-from orchestrator.report.records import as_text, flatten
+from orchestrator.report.records import TEST_SELECTION, as_text, flatten
 from orchestrator.status import unreadable
 from orchestrator.status_text import span
 
@@ -149,7 +149,8 @@ def render(document: Document, width: int) -> str:
         f"  {document['state']}" + (f": {document['reason']}" if document["reason"] else ""),
         *(f"  {name:12} {value}" for name, value in _facts(document)),
     ]
-    for title, values in (("cell", document["cell"]), ("spec", document["spec"]), ("result", _flat(document))):
+    parts = (("cell", document["cell"]), ("spec", document["spec"]), (_result_title(document), _flat(document)))
+    for title, values in parts:
         lines += [title, *(f"  {key}  {as_text(value)}" for key, value in values.items())] if values else []
     if not document["attempts"]:
         return "\n".join([*lines, "no attempt yet"])
@@ -186,9 +187,24 @@ def _others(others: list[Document]) -> str:
     return shown + (f" and {len(others) - _SHOWN_NEEDS} more" if len(others) > _SHOWN_NEEDS else "")
 
 
+def _result_title(document: Document) -> str:
+    """Says beside the numbers if the epoch that they are of was picked by looking at the test split."""
+    result = document["result"] if isinstance(document["result"], dict) else {}
+    is_test_selected = TEST_SELECTION in (result.get("select"), document["spec"].get("select"))
+    return "result (optimistic: its epoch was selected on the test split)" if is_test_selected else "result"
+
+
 def _flat(document: Document) -> dict[str, Any]:
+    """A line for each value; which classes are in a group, and how each class does, stands in per_class.csv."""
     result = document["result"]
-    return dict(flatten(result if isinstance(result, dict) else {"value": result})) if result is not None else {}
+    if result is None:
+        return {}
+    values = flatten(result if isinstance(result, dict) else {"value": result})
+    return {key: value for key, value in values if key != "recalls" and not _names_classes(key)}
+
+
+def _names_classes(key: str) -> bool:
+    return key.startswith("groups.") and key.endswith(".classes")
 
 
 def _table(document: Document) -> Table:

@@ -60,13 +60,13 @@ def summary_csv(summary: Summary) -> str:
         for measure in summary.measures
         if group.runs and (measure.key not in group.stats or group.stats[measure.key].n != len(group.runs))
     }
-    header = [*summary.columns, "n", "planned", "select"]
+    header = list(dict.fromkeys((*summary.columns, "n", "planned", "select")))
     for measure in summary.measures:
         header += [f"{measure.key}_mean", f"{measure.key}_std"]
         header += [f"{measure.key}_n"] if measure.key in partial else []
     rows = []
     for group in summary.groups:
-        chosen = dict.fromkeys(as_text(run.values.get("select")) for run in group.runs)
+        chosen = dict.fromkeys(as_text(run.values.get("select", run.cell.values.get("select"))) for run in group.runs)
         row: dict[str, Scalar] = dict(group.cell) | {"n": len(group.runs), "planned": group.planned}
         row["select"] = " ".join(filter(None, chosen))
         for key, stat in group.stats.items():

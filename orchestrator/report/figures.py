@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from orchestrator.report.measures import Measure
 from orchestrator.report.summary import Group, Stat, Summary
-from orchestrator.report.tables import phrase
+from orchestrator.report.tables import SELECTED_SHORT, flagged, phrase
 
 MAX_GROUPS: Final = 60
 MAX_OTHER: Final = 4
@@ -135,6 +135,8 @@ def _render(summary: Summary, chart: Chart) -> dict[str, bytes]:
         label = chart.axis
         if drawn < len(summary.groups):
             label += f"\n(the first {drawn} of {len(summary.groups)} groups)"
+        if any(group.is_test_selected for block in blocks for group in block):
+            label += f"\n{SELECTED_SHORT}"
         grid[-1, 0].set_xlabel(label)
         if chart.is_fraction:
             grid[-1, 0].set_xlim(left=0.0)
@@ -187,8 +189,7 @@ def _say(axes: Axes, place: float, word: str, colour: str) -> None:
 
 def _tick(group: Group, columns: Sequence[str]) -> str:
     text = textwrap.shorten(printable(phrase(columns, group.cell)), 2 * LABEL_WIDTH, placeholder=_ELLIPSIS)
-    flag = " \N{DAGGER}" if group.is_test_selected else ""
-    return textwrap.fill(text, LABEL_WIDTH) + flag
+    return flagged(textwrap.fill(text, LABEL_WIDTH), is_flagged=group.is_test_selected)
 
 
 def printable(text: str) -> str:

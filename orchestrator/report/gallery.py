@@ -10,7 +10,7 @@ from typing import Final
 
 from orchestrator.report.records import Run
 from orchestrator.report.summary import Group, Summary
-from orchestrator.report.tables import phrase_with_seed
+from orchestrator.report.tables import flagged, phrase_with_seed
 
 FILE_NAME: Final = "reliability.png"
 MAX_PICTURES: Final = 24
@@ -56,7 +56,8 @@ def gallery_of(summary: Summary) -> Gallery:
         png = read_png(run.folder / FILE_NAME) if run.folder is not None else None
         if png is not None:
             job = run.cell.job
-            pictures[job] = Picture(job, phrase_with_seed(summary.columns, run.cell.values), png)
+            said = phrase_with_seed(summary.columns, run.cell.values)
+            pictures[job] = Picture(job, flagged(said, is_flagged=run.is_test_selected), png)
     in_table_order = [run.cell.job for group in summary.groups for run in group.runs]
     return Gallery(tuple(pictures[job] for job in in_table_order if job in pictures), len(candidates))
 

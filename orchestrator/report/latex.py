@@ -58,6 +58,7 @@ def _tabular(table: Table) -> str:
     lines += [r"\bottomrule", r"\end{tabular}"]
     if any(row.is_test_selected for row in table.rows):
         lines.append("\\par\\smallskip\\footnotesize $^\\dagger$ epoch selected on the test split")
+    lines += [f"\\par\\smallskip\\footnotesize {escape(remark)}" for remark in table.remarks]
     return "\n".join(lines)
 
 

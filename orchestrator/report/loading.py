@@ -12,7 +12,7 @@ from jobs.errors import InputError
 from jobs.plan import experiments
 from jobs.snapshot import JobState, accepted, planned, snapshot
 from orchestrator.report.csvfiles import LEAST_COLUMNS, run_rows
-from orchestrator.report.measures import KNOWN
+from orchestrator.report.measures import is_metric
 from orchestrator.report.records import Results, as_number, gather
 
 if TYPE_CHECKING:
@@ -40,11 +40,10 @@ def load(experiment: str | None = None, root: str | Path | None = None) -> pd.Da
 
     folder = root_of(root)
     rows = run_rows(read_results(folder, choose_experiment(experiments(folder), experiment, folder)).runs)
-    metrics = {measure.key for measure in KNOWN}
-    frame = pd.DataFrame([{key: as_number(row[key]) if key in metrics else row[key] for key in row} for row in rows])
+    frame = pd.DataFrame([{key: as_number(row[key]) if is_metric(key) else row[key] for key in row} for row in rows])
     if frame.empty:
         return pd.DataFrame(columns=list(LEAST_COLUMNS))
-    return frame.astype({key: float for key in frame.columns if key in metrics})
+    return frame.astype({key: float for key in frame.columns if is_metric(key)})
 
 
 def root_of(root: str | Path | None) -> Path:

@@ -21,7 +21,7 @@ def markdown(title: str, caption: str, tables: Iterable[Table], notes: Sequence[
         parts.append(f"All runs: {escape(caption)}.")
     has_flags = False
     for table in tables:
-        parts += [f"## {escape(table.title)}", _table(table)]
+        parts += [f"## {escape(table.title)}", _table(table), *map(escape, table.remarks)]
         has_flags |= any(row.is_test_selected for row in table.rows)
     if has_flags:
         parts.append(f"\N{DAGGER} {escape(TEST_SELECTED)}.")

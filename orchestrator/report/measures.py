@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
-Family = Literal["accuracy", "calibration", "training", "other"]
+Family = Literal["accuracy", "groups", "calibration", "group_ece", "training", "other"]
 Better = Literal["higher", "lower", "neither"]
 
 
@@ -60,12 +60,16 @@ KNOWN: Final = (
     _accuracy("test_gm", "GM"),
     _accuracy("test_hm", "HM"),
     _accuracy("test_lowest_recall", "Lowest recall"),
+    _accuracy("test_balanced_acc", "Balanced accuracy"),
     _error("test_ece", "ECE"),
     _error("test_ece_ts", "ECE, TS"),
     _error("test_adaece", "AdaECE"),
     _error("test_adaece_ts", "AdaECE, TS"),
     _error("test_classwise_ece", "cw-ECE"),
     _error("test_classwise_ece_ts", "cw-ECE, TS"),
+    _error("test_ece_many", "ECE, many"),
+    _error("test_ece_medium", "ECE, medium"),
+    _error("test_ece_few", "ECE, few"),
     Measure("test_nll", "NLL", "calibration", "lower"),
     Measure("test_nll_ts", "NLL, TS", "calibration", "lower"),
     Measure("temperature", "T", "calibration"),
@@ -77,16 +81,56 @@ KNOWN: Final = (
 _BY_KEY: Final[Mapping[str, Measure]] = {measure.key: measure for measure in KNOWN}
 
 # What a trainer says of how a run went, not of how good it is: it stands in `runs.csv` and is not averaged.
-BOOKKEEPING: Final = frozenset({"schema", "stage", "epoch", "lr", "seconds", "samples_seen", "num_parameters"})
+BOOKKEEPING: Final = frozenset(
+    {"schema", "stage", "epoch", "lr", "seconds", "samples_seen", "num_parameters", "recall_floor"}
+)
+
+# Groups of classes, and what a result says of each under `groups.<convention>.<group>`.
+GROUPS: Final = ("many", "medium", "few")
+_OF_GROUPS: Final[Mapping[str, tuple[str, Family, Better]]] = {
+    "accuracy": ("", "groups", "higher"),
+    "ece": ("ECE, ", "group_ece", "lower"),
+}
 
 
 def measures_of(keys: Iterable[str]) -> tuple[Measure, ...]:
-    """The measures behind `keys`: the known ones in the order of `KNOWN`, then the others in the order given.
+    """The measures behind `keys`: the known ones in the order of `KNOWN`, those of groups, then the others as given.
 
     Beside known ones, bookkeeping is no measure; a program that returns nothing but its `seconds` measured those.
     """
     wanted = dict.fromkeys(keys)
     known = [measure for measure in KNOWN if measure.key in wanted]
-    passed_over = BOOKKEEPING if known else frozenset()
+    # A program of another kind may have `groups` of its own.
+    found = [measure for key in wanted if (measure := _of_group(key)) is not None] if known else []
+    conventions = dict.fromkeys(convention_of(measure) for measure in found)
+    in_order = [each for name in conventions for of in _OF_GROUPS for each in group_measures(name, of)]
+    groups = [measure for measure in in_order if measure.key in wanted]
+    passed_over = BOOKKEEPING.union(measure.key for measure in groups) if known else frozenset()
     others = (key for key in wanted if key not in _BY_KEY and key not in passed_over)
-    return (*known, *(Measure(key, key) for key in others))
+    return (*known, *groups, *(Measure(key, key) for key in others))
+
+
+def group_measures(convention: str, of: str = "accuracy") -> tuple[Measure, ...]:
+    """The measures of all groups of a convention, whether there are such groups or not."""
+    prefix, family, better = _OF_GROUPS[of]
+    return tuple(
+        Measure(f"groups.{convention}.{group}.{of}", f"{prefix}{convention} {group}", family, better, is_percent=True)
+        for group in GROUPS
+    )
+
+
+def convention_of(measure: Measure) -> str:
+    """The convention that a measure of a group belongs to."""
+    return measure.key.split(".")[1]
+
+
+def is_metric(key: str) -> bool:
+    """Whether a column holds numbers of a known kind."""
+    return key in _BY_KEY or _of_group(key) is not None
+
+
+def _of_group(key: str) -> Measure | None:
+    parts = key.split(".")
+    if len(parts) != 4 or parts[0] != "groups" or parts[3] not in _OF_GROUPS:
+        return None
+    return next((measure for measure in group_measures(parts[1], parts[3]) if measure.key == key), None)

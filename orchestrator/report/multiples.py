@@ -9,7 +9,7 @@ from typing import Final
 from orchestrator.report.artefacts import as_history, read_bins, read_epochs, read_scored
 from orchestrator.report.records import Run
 from orchestrator.report.summary import Group, Summary
-from orchestrator.report.tables import phrase
+from orchestrator.report.tables import SELECTED_SHORT, flagged, phrase
 from trainers.figures.confidences import draw_confidences
 from trainers.figures.gammas import BinHistory, draw_gammas
 from trainers.figures.lines import Method, draw_lines
@@ -41,6 +41,8 @@ def draw_multiples(summary: Summary) -> list[Multiple]:
     shown = [(group, run) for group in summary.groups for run in group.runs[:1] if run.folder is not None]
     scored = _scored(summary, shown[:MOST_RUNS])
     told = f"the first seed of each row{_of(len(scored), len(shown))}"
+    if any(group.is_test_selected for group, _ in scored):
+        told += f"; {SELECTED_SHORT}"
     figures: list[Multiple] = []
     if len(scored) > 1:
         runs = [run for _, run in scored]
@@ -64,6 +66,10 @@ def draw_multiples(summary: Summary) -> list[Multiple]:
             [draw_gammas(bins[page], _only(bins[page])) for page in pages(len(bins), PAGE_BINS)],
         )
     return figures
+
+
+def _named(columns: Sequence[str], group: Group) -> str:
+    return flagged(phrase(columns, group.cell), is_flagged=group.is_test_selected)
 
 
 def _pages(name: str, title: str, drawn: Sequence[Drawn]) -> Iterator[Multiple]:
@@ -90,7 +96,7 @@ def temperature_of(run: Run) -> float | None:
 
 def _scored(summary: Summary, shown: Sequence[tuple[Group, Run]]) -> list[tuple[Group, Scored]]:
     found = (
-        (group, read_scored(run.folder, phrase(summary.columns, group.cell), temperature_of(run)))
+        (group, read_scored(run.folder, _named(summary.columns, group), temperature_of(run)))
         for group, run in shown
         if run.folder is not None
     )
@@ -112,7 +118,7 @@ def _risks(summary: Summary, scored: Sequence[tuple[Group, Scored]]) -> list[Dra
     facets, methods = split_facets(summary)
     panels: dict[str, list[Scored]] = {}
     for group, run in scored:
-        named = Scored(phrase(methods, group.cell), run.logits, run.targets, run.temperature)
+        named = Scored(_named(methods, group), run.logits, run.targets, run.temperature)
         panels.setdefault(phrase(facets, group.cell), []).append(named)
     return [draw_risk(dict(list(panels.items())[page])) for page in pages(len(panels), PAGE_CURVES)]
 

@@ -7,7 +7,6 @@ from typing import Final
 
 from orchestrator.report.records import Results, as_text
 from orchestrator.report.summary import Summary
-from orchestrator.report.tables import TITLES
 
 MAX_RUN_NOTES: Final = 20
 # Runs that differ in one of these need not agree to the last digit.
@@ -62,8 +61,14 @@ def _run_notes(results: Results) -> list[str]:
 
 
 def _training_columns(summary: Summary) -> list[str]:
-    labels = [measure.label for measure in summary.measures if measure.family not in TITLES]
-    return [f"Not shown here, but in summary.csv: {', '.join(labels).lower()}."] if labels else []
+    labels = [measure.label for measure in summary.measures if measure.family == "training"]
+    if any(measure.family == "group_ece" for measure in summary.measures):
+        labels.append("ECE of the groups under each convention")
+    return [f"Not shown here, but in summary.csv: {', '.join(map(_uncapitalised, labels))}."] if labels else []
+
+
+def _uncapitalised(label: str) -> str:
+    return label if label[:2].isupper() else label[0].lower() + label[1:]
 
 
 def _count(number: int, noun: str) -> str:

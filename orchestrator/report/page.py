@@ -17,7 +17,7 @@ from orchestrator.report.measures import Better
 from orchestrator.report.multiples import Multiple
 from orchestrator.report.records import Results, as_text
 from orchestrator.report.summary import Summary, split_columns
-from orchestrator.report.tables import Table, caption, phrase_with_seed
+from orchestrator.report.tables import SELECTED_SHORT, Table, caption, phrase_with_seed
 
 MAX_ROWS: Final = 400
 MAX_MISSING: Final = 60
@@ -81,6 +81,7 @@ def render_page(document: Document) -> str:
         missing_left_out=len(missing) - len(missing[:MAX_MISSING]),
         legend=legend_of(document.tables),
         test_selected=TEST_SELECTED if any(run.is_test_selected for run in results.runs) else "",
+        selected_short=SELECTED_SHORT,
         max_rows=MAX_ROWS,
         arrows=_ARROWS,
         stack_from=MAX_FLAT_COLUMNS,

@@ -7,18 +7,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from orchestrator.report.measures import Family, Measure
+from orchestrator.report.measures import Family, Measure, convention_of, group_measures
 from orchestrator.report.records import SEEDS, Scalar, as_text
+from orchestrator.report.remarks import remarks_of
 from orchestrator.report.summary import Group, Stat, Summary, best_of
 
 FURTHER: Final = "Further measures"
 TITLES: Final[Mapping[Family, str]] = {
     "accuracy": "Accuracy on the test split",
+    "groups": "Accuracy by group of classes",
     "calibration": "Calibration on the test split",
     "other": "Results",
 }
 MAX_OTHER: Final = 12
 NO_COLUMNS: Final = "all runs"
+SELECTED_SHORT: Final = "\N{DAGGER} epoch selected on the test split"
 # A parameter below these has a name of its own; below any other key it does not.
 _BARE: Final = frozenset({"true", "false", "none"})
 _PLAIN_PREFIXES: Final = ("train.", "params.")
@@ -55,13 +58,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table of one family of measures; `left_out` counts measures that had no room."""
+    """A table of one family of measures.
+
+    `left_out` counts measures that had no room; `remarks` are sentences without which its numbers may be misread.
+    """
 
     title: str
     labels: tuple[str, ...]
     measures: tuple[Measure, ...]
     blocks: tuple[tuple[Row, ...], ...]
     left_out: int = 0
+    remarks: tuple[str, ...] = ()
 
     @property
     def rows(self) -> list[Row]:
@@ -76,12 +83,18 @@ def tables_of(summary: Summary) -> list[Table]:
         measures = tuple(measure for measure in summary.measures if measure.family == family)
         if measures:
             is_other = family == "other"
-            shown = measures[:MAX_OTHER] if is_other else measures
+            shown = measures[:MAX_OTHER] if is_other else whole_groups(measures) if family == "groups" else measures
             heading = FURTHER if is_other and tables else title
             tables.append(_table(summary, heading, shown, len(measures) - len(shown)))
     if tables:
         return tables
     return [_table(summary, "Runs without a number in their result", (), 0)]
+
+
+def whole_groups(measures: Iterable[Measure]) -> tuple[Measure, ...]:
+    """All groups of each convention: one that has no class is a column without a number."""
+    conventions = dict.fromkeys(map(convention_of, measures))
+    return tuple(measure for convention in conventions for measure in group_measures(convention))
 
 
 def _table(summary: Summary, title: str, measures: tuple[Measure, ...], left_out: int) -> Table:
@@ -90,7 +103,8 @@ def _table(summary: Summary, title: str, measures: tuple[Measure, ...], left_out
     for block in summary.blocks:
         best = {measure.key: best_of(block, measure) for measure in measures}
         blocks.append(tuple(_row(group, index, summary.columns, best, measures) for index, group in enumerate(block)))
-    return Table(title, headings, measures, tuple(blocks), left_out)
+    runs = [run for group in summary.groups for run in group.runs]
+    return Table(title, headings, measures, tuple(blocks), left_out, remarks_of(measures, runs))
 
 
 def _row(
@@ -177,6 +191,11 @@ def phrase(columns: Sequence[str], cell: Mapping[str, Scalar]) -> str:
     """The labels of a row in one line; one that says nothing alone, such as a number, has its heading before it."""
     pairs = zip(*labels_of(columns, cell), strict=True)
     return ", ".join(label if label[0].isalpha() and label not in _BARE else f"{name} {label}" for name, label in pairs)
+
+
+def flagged(text: str, *, is_flagged: bool) -> str:
+    """What names a run in a figure or under one, with the sign of those whose epoch was selected on the test split."""
+    return f"{text} \N{DAGGER}" if is_flagged else text
 
 
 def phrase_with_seed(columns: Sequence[str], values: Mapping[str, Scalar]) -> str:

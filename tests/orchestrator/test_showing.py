@@ -161,3 +161,16 @@ def test_a_result_that_is_no_mapping_is_shown(root: Root) -> None:
     root.claim("a-1", 1, root.session())
     root.record(EndRecord(End.DONE, {"summary": [1, 2]}).encode(), layout.end(EXPERIMENT, "a-1", 1))
     assert "value  [1, 2]" in show(root.path, "a-1")
+
+
+def test_numbers_selected_on_test_are_flagged_and_lists_of_classes_are_left_to_their_file(root: Root) -> None:
+    root.claim("a-1", 1, root.session())
+    groups = {"shots": {"many": {"classes": [0, 1], "accuracy": 0.5}}}
+    summary = {"metrics": {"test_acc": 0.5}, "select": "best_test", "recalls": [0.5, 0.5], "groups": groups}
+    root.record(EndRecord(End.DONE, {"summary": summary}).encode(), layout.end(EXPERIMENT, "a-1", 1))
+    text = show(root.path, "a-1")
+    assert "result (optimistic: its epoch was selected on the test split)" in text
+    assert "groups.shots.many.accuracy  0.5" in text
+    assert "recalls" not in text
+    assert "classes" not in text
+    assert shown(root, "a-1")["result"] == summary

@@ -132,7 +132,7 @@ def test_each_class_stands_in_a_line_of_its_own_with_the_groups_that_it_is_in(tm
 def test_a_thousand_classes_fit_what_a_worker_takes_and_more_are_left_to_the_table() -> None:
     draws = np.random.default_rng(0)
     for num_classes in (1000, 1001):
-        targets = np.arange(num_classes).repeat(7)
+        targets = np.arange(num_classes).repeat(3)
         predicted = np.where(draws.random(len(targets)) < 0.5, targets, 0)
         counts = draws.integers(1, 1281, num_classes)
         told = class_results(evaluate_classes(np.eye(num_classes)[predicted], targets, counts))
@@ -207,6 +207,14 @@ def test_a_number_is_read_back_as_it_was(tmp_path: Path) -> None:
     write_metrics_csv(path, [{"epoch": k, "train_loss": value} for k, value in enumerate(values)])
     read = [float(row["train_loss"]) for row in rows_of(path)]
     assert read == pytest.approx(values, rel=0, abs=0, nan_ok=True)
+
+
+def test_the_figures_of_a_run_selected_on_test_say_more_than_those_of_an_honest_one(tmp_path: Path) -> None:
+    for select in ("last", "best_test"):
+        (tmp_path / select).mkdir()
+        write_outputs(tmp_path / select, a_run(extra={"select": select}))
+    for name in ("reliability.png", "curves.png"):
+        assert (tmp_path / "last" / name).read_bytes() != (tmp_path / "best_test" / name).read_bytes()
 
 
 def test_a_longer_history_replaces_the_table_whole_and_a_failure_leaves_it(tmp_path: Path) -> None:

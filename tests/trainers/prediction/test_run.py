@@ -132,8 +132,9 @@ def rebuilt(folder: Path) -> tuple[Any, torch.Tensor]:
 TINY = 'dataset={"name": "folder", "path": "tiny", "size": 16}'
 
 
-def test_flips_are_averaged_under_what_was_done_before(folder: Path, tiny: Path) -> None:
-    told, arrays = predict(folder, "--transform", "temperature", "--set", "t=2", "--transform", "flip", "--set", TINY)
+@pytest.mark.parametrize("named", [[], ["--set", TINY]])
+def test_flips_are_averaged_under_what_was_done_before(named: list[str], folder: Path, tiny: Path) -> None:
+    told, arrays = predict(folder, "--transform", "temperature", "--set", "t=2", "--transform", "flip", *named)
     network, images = rebuilt(folder)
     with torch.no_grad():
         plain, mirrored = network(images), network(images.flip(3))
@@ -289,3 +290,14 @@ def test_an_older_prediction_does_not_stay_beside_newer_arrays(folder: Path) -> 
         "prediction-logit_adjustment.npz",
     ]
     assert len(arrays["test_logits"]) == len(stored(folder)["test_logits"])
+
+
+def test_where_the_numbers_cannot_be_written_none_of_an_older_prediction_are_left(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    predict(folder, "--transform", "logit_adjustment", "--set", "tau=1")
+    capsys.readouterr()
+    (folder / ".prediction-logit_adjustment.json.tmp").mkdir()  # in the way of the file that is to be renamed
+    assert main([str(folder), "--transform", "logit_adjustment", "--set", "tau=2"]) == 2
+    assert "prediction-logit_adjustment.json" in one_line(capsys)
+    assert not (folder / "prediction-logit_adjustment.json").exists()
