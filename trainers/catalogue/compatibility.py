@@ -83,11 +83,14 @@ def _features(values: Values) -> Clash | None:
 
 def _epochs(values: Values) -> Clash | None:
     loss, epochs = values["loss"], values["train.epochs"]
-    least = LOSSES[loss].least_epochs
+    if "loss.late_epochs" not in values:
+        return None
+    least = values["loss.late_epochs"] + 2
     if epochs >= least:
         return None
     problem = f"loss {loss} needs {least} epochs to grow in, and train.epochs is {epochs}"
-    return Clash(("train.epochs", "loss"), problem, f"say train.epochs: {least} or more, or loss: ce")
+    remedy = f"say train.epochs: {least} or more, or loss: {{name: {loss}, late_epochs: 0}}"
+    return Clash(("train.epochs", "loss"), problem, remedy if epochs > 1 else f"say train.epochs: {least} or more")
 
 
 def _deferral(values: Values) -> Clash | None:

@@ -30,7 +30,6 @@ class Entry:
         weighs_classes: of a rule: whether it gives class weights.
         needs_one_label: of a loss: whether it is no mean of terms that belong to an image each, so that images cannot
             have shares of two labels of their own.
-        least_epochs: fewest epochs that it makes sense with.
         source: whose numbers it owes.
     """
 
@@ -49,5 +48,4 @@ class Entry:
     takes_weights: bool = False
     weighs_classes: bool = False
     needs_one_label: bool = False
-    least_epochs: int = 1
     source: str = ""

@@ -85,14 +85,13 @@ LOSSES: Final[Mapping[str, Entry]] = {
     ),
     "fbl": Entry(
         target="trainers.losses.fbl:FeatureBalanced",
-        params={"lam": 60.0, "curve": "parabolic"},
-        limits={"lam": _AT_LEAST_0},
+        params={"lam": 60.0, "curve": "parabolic", "late_epochs": 10},
+        limits={"lam": _AT_LEAST_0, "late_epochs": {"ge": 0}},
         choices={"curve": ("parabolic", "linear", "constant")},
         aliases=("FBL", "FeaBal"),
         param_aliases={"lambda": "lam"},
         needs_features=True,
         takes_weights=True,
-        least_epochs=12,
         source="Li et al., ICME 2022, eq. 4 to 6",
     ),
     "gml": Entry(

@@ -18,7 +18,6 @@ from trainers.losses.base import Batch
 from trainers.losses.label_probs import is_label
 
 _NORM_SHIFT: Final = 1e-12
-_LATE: Final = 10  # epochs before the last at which FBL's curve reaches 1
 
 
 def counts_of(class_counts: Sequence[int]) -> Tensor:
@@ -105,33 +104,34 @@ class FeatureNorm(Transform):
     """z_j - a(e) lam s_j / |f|: the less a class has, the more it gains by features of a large norm.
 
     s_j = (log n_max - log n_j) / (log n_max - log n_min), 0 where all classes are alike. At epoch e (from 0) of E the
-    curve a is (e / (E - 10))^2 (`parabolic`), e / (E - 10) (`linear`) or 1 (`constant`); it passes 1 in the last nine
-    epochs. The gradient goes through the norm, which is what the method trains by.
+    curve a is (e / (E - l))^2 (`parabolic`), e / (E - l) (`linear`) or 1 (`constant`), l being `late_epochs`; it passes
+    1 in the last l - 1 epochs. The gradient goes through the norm, which is what the method trains by.
 
     Args:
         class_counts: training images per class, (C,), each at least 1.
-        epochs: E, of the whole run; more than 10.
+        epochs: E, of the whole run; more than `late_epochs`.
         lam: how strong.
         curve: `parabolic`, `linear` or `constant`.
+        late_epochs: l.
 
     Source: Li et al., ICME 2022, eq. 4 to 6, and juyongjiang/FBL, whose code has the curve.
     """
 
     smallness: Tensor
 
-    def __init__(self, class_counts: Sequence[int], epochs: int, lam: float, curve: str) -> None:
+    def __init__(self, class_counts: Sequence[int], epochs: int, lam: float, curve: str, late_epochs: int) -> None:
         super().__init__()
         below = counts_of(class_counts).log()
         below = below.max() - below
         most = below.max()
         self.register_buffer("smallness", below / most if most > 0 else below, persistent=False)
-        self.epochs, self.lam, self.curve = epochs, lam, curve
+        self.full_at, self.lam, self.curve = epochs - late_epochs, lam, curve
 
     def strength(self, epoch: int) -> float:
         """a(e), of an epoch from 0."""
         if self.curve == "constant":
             return 1.0
-        progress = epoch / (self.epochs - _LATE)
+        progress = epoch / self.full_at
         return progress if self.curve == "linear" else progress**2
 
     def forward(self, logits: Tensor, batch: Batch) -> Tensor:

@@ -50,22 +50,24 @@ def test_golden_gradient_of_the_features(epoch: int, value: float, row: list[flo
 
 
 @pytest.mark.parametrize(
-    ("curve", "epochs", "epoch", "strength"),
+    ("curve", "epochs", "epoch", "strength", "late"),
     [
-        ("parabolic", 200, 0, 0.0),
-        ("parabolic", 200, 95, 0.25),
-        ("parabolic", 200, 190, 1.0),
-        ("parabolic", 200, 199, 1.097),
-        ("parabolic", 12, 11, 30.25),
-        ("linear", 200, 95, 0.5),
-        ("linear", 200, 199, 1.0474),
-        ("constant", 200, 0, 1.0),
-        ("constant", 200, 199, 1.0),
+        ("parabolic", 200, 0, 0.0, 10),
+        ("parabolic", 200, 95, 0.25, 10),
+        ("parabolic", 200, 190, 1.0, 10),
+        ("parabolic", 200, 199, 1.097, 10),
+        ("parabolic", 12, 11, 30.25, 10),
+        ("linear", 200, 95, 0.5, 10),
+        ("linear", 200, 199, 1.0474, 10),
+        ("constant", 200, 0, 1.0, 10),
+        ("constant", 200, 199, 1.0, 10),
+        ("parabolic", 12, 11, 1.0, 1),
+        ("linear", 10, 5, 0.5, 0),
     ],
 )
-def test_the_curves(curve: str, epochs: int, epoch: int, strength: float) -> None:
+def test_the_curves(curve: str, epochs: int, epoch: int, strength: float, late: int) -> None:
     # The gap of two alike logits is what the smallest class is handicapped by: a * lam / norm, with norm 1 and lam 7.
-    loss = fbl(epochs, (50, 5), lam=7.0, curve=curve)
+    loss = fbl(epochs, (50, 5), lam=7.0, curve=curve, late_epochs=late)
     told = {"features": torch.tensor([[0.6, 0.8]], dtype=torch.float64), "epoch": epoch}
     value = loss(torch.zeros(1, 2, dtype=torch.float64), torch.tensor([1]), **told)
     assert float(value.expm1().log()) / 7.0 == pytest.approx(strength, abs=5e-5)
@@ -114,9 +116,12 @@ def test_features_of_any_length_have_a_finite_gradient(dtype: torch.dtype, size:
 
 @pytest.mark.parametrize("curve", ["parabolic", "linear", "constant"])
 def test_too_few_epochs_are_refused(curve: str) -> None:
-    with pytest.raises(SpecError, match="loss fbl follows the epochs of the whole run; 11 are too few: at least 12"):
+    with pytest.raises(SpecError, match="loss fbl with late_epochs 10 needs 12 epochs, not 11"):
         fbl(11, curve=curve)
     assert fbl(12, curve=curve)
+    assert fbl(2, curve=curve, late_epochs=0)
+    with pytest.raises(SpecError, match="follows the epochs of the whole run; give epochs="):
+        build_loss("fbl", num_classes=2, class_counts=[2, 1])
 
 
 def test_it_says_what_it_needs() -> None:
@@ -128,5 +133,5 @@ def test_it_says_what_it_needs() -> None:
 
 
 def test_the_handicap_is_none_of_the_largest_class_and_all_of_the_smallest() -> None:
-    transform = FeatureNorm([100, 10, 1], 20, 60.0, "constant")
+    transform = FeatureNorm([100, 10, 1], 20, 60.0, "constant", 10)
     assert transform.smallness.tolist() == pytest.approx([0.0, 0.5, 1.0])
