@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format verify soak soak-nfs benchmark quality clean
+.PHONY: demo test check format verify soak soak-nfs benchmark quality quality-long-tail clean
 
 $(VENV)/.made:
 	$(PYTHON) -m venv $(VENV)
@@ -79,6 +79,12 @@ quality: $(VENV)/.installed
 	$(BIN)/orch plan grids/cifar10-lt-quick.yaml
 	$(BIN)/orch worker --gpus none --slots 2
 	$(BIN)/orch report cifar10-lt-quick
+
+# The same for every loss and rule for long tails: about two hours of two cores.
+quality-long-tail: $(VENV)/.installed
+	$(BIN)/orch plan grids/long-tail-quick.yaml
+	$(BIN)/orch worker --gpus none --slots 2
+	$(BIN)/orch report long-tail-quick
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache
