@@ -194,13 +194,18 @@ def _result_title(document: Document) -> str:
     return "result (optimistic: its epoch was selected on the test split)" if is_test_selected else "result"
 
 
+_OF_TRAINER: Final = frozenset({"metrics", "recalls", "groups"})
+
+
 def _flat(document: Document) -> dict[str, Any]:
     """A line for each value; which classes are in a group, and how each class does, stands in per_class.csv."""
     result = document["result"]
     if result is None:
         return {}
-    values = flatten(result if isinstance(result, dict) else {"value": result})
-    return {key: value for key, value in values if key != "recalls" and not _names_classes(key)}
+    values = dict(flatten(result if isinstance(result, dict) else {"value": result}))
+    if not isinstance(result, dict) or not _OF_TRAINER <= set(result):  # another program's keys of these names
+        return values
+    return {key: value for key, value in values.items() if key != "recalls" and not _names_classes(key)}
 
 
 def _names_classes(key: str) -> bool:

@@ -20,7 +20,7 @@ from trainers.finish import Finished, device_name, write_results
 from trainers.health import memory_told, peak_memory_bytes
 from trainers.keeping import Folders, Keeper, unless_passing
 from trainers.outputs import write_metrics_csv, write_rows
-from trainers.patience import PATIENCE_SECONDS, Patience
+from trainers.patience import ONE_TRY, PATIENCE_SECONDS, Patience
 from trainers.progress import Progress
 from trainers.ranks import Ranks, join_ranks, leave_ranks
 from trainers.spec import TrainSpec, parse_spec
@@ -152,10 +152,7 @@ class Attempt:
             if self.ranks.is_first:
                 with unless_passing(f"metrics.csv after epoch {number}"):
                     write_metrics_csv(self.folders.own / "metrics.csv", self.state.history)
-                    if self.state.watched:
-                        write_rows(self.folders.own / self.model.loss.table_name, self.state.watched)
-                    if self.state.weighed:
-                        write_rows(self.folders.own / self.model.rule.table_name, self.state.weighed)
+                    self._write_tables()
         return predictions
 
     def _watch(self, predictions: Predictions | None) -> Mapping[str, float]:
@@ -171,6 +168,15 @@ class Attempt:
         told = loss.watch(logits, val.targets.cpu(), self.state.epoch)
         self.state.watched.extend(dict(row) for row in told.table)
         return told.columns
+
+    def _write_tables(self, patience: Patience = ONE_TRY) -> None:
+        """What the loss and the rule have told."""
+        for name, table in (
+            (self.model.loss.table_name, self.state.watched),
+            (self.model.rule.table_name, self.state.weighed),
+        ):
+            if table:
+                write_rows(self.folders.own / name, table, patience)
 
     def _train_logits(self) -> Tensor | None:
         """Of the training split, as it is evaluated, for a rule that changes with it."""
@@ -229,6 +235,7 @@ class Attempt:
             row = self.state.history[reported - 1]
             if self.spec.has_val and row.get("temperature") is None:  # of what is reported, whatever `ts_every`
                 row |= score(predictions, self.parts.splits)
+            self._write_tables(patience)  # an attempt that found all epochs done has written none
             finished = Finished(self.spec, self.parts, self.state, predictions, reported)
             write_results(self.folders.own, finished, self.ranks, patience)
             checkpoint.forget_previous(self.folders.own, patience)

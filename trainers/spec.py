@@ -73,9 +73,15 @@ class TrainSpec:
     @property
     def method(self) -> str:
         """What the training is called beside its network: the loss, and what is not plain about it: ldam-drw."""
-        plain = {"none", "instance"}
-        words = [section["name"] for section in (self.loss, self.rule, self.sampler, self.mixer)]
-        return "-".join(word for word in words if word not in plain)
+        words: list[str] = []
+        for key in ("loss", *_METHODS):
+            section: Mapping[str, Any] = getattr(self, key)
+            table, plain = NAMED[key]
+            defaults = table[section["name"]].params
+            if key == "loss" or section["name"] != plain:
+                changed = (value for name, value in section.items() if name != "name" and value != defaults.get(name))
+                words += [section["name"], *(value for value in changed if isinstance(value, str))]
+        return "-".join(words)
 
     @property
     def has_val(self) -> bool:

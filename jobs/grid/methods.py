@@ -35,6 +35,7 @@ def method_part(head: str, leaves: Leaves) -> Part:
         return named_part(head, rule if head == "rule" else sampler)
     if head == "rule":
         return named_part("rule", {})
+    _refuse_others(rule)
     part = named_part("sampler", rule)
     if sampler and named_part("sampler", sampler).content != part.content:
         said, other = part.view["sampler"], name_of("sampler", sampler[""])
@@ -43,6 +44,24 @@ def method_part(head: str, leaves: Leaves) -> Part:
             f"{rule[''].where}: rule says sampler {said}, and sampler says {other}{more}", "keep one of them"
         )
     return part
+
+
+def _refuse_others(rule: Given) -> None:
+    """Refuse, under `rule`, what the sampler that stands there does not have, in words that fit where it stands.
+
+    Raises:
+        InputError: there is such a parameter.
+    """
+    name = name_of("sampler", rule[""])
+    for spelled, node in rule.items():
+        if spelled and spelled not in SAMPLERS[name].params:
+            having = [
+                word
+                for word, entry in (*RULES.items(), *SAMPLERS.items())
+                if spelled in entry.params or spelled in entry.param_aliases
+            ]
+            advice = f"say `when: [{{if: {{rule: {having[0]}}}, set: {{rule.{spelled}: ...}}}}]`" if having else ""
+            raise InputError(f"{node.where}: sampler {name} has no {spelled!r}", advice or "leave it out")
 
 
 def deferred_once(content: dict[str, Any], views: dict[str, Any]) -> None:

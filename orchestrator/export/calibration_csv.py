@@ -131,6 +131,7 @@ def _done_record(done: Done, epochs: Epochs) -> dict[str, Any]:
     best = max(measured, key=lambda pair: pair[0])[1] if measured else None
     return {
         **{ours: _finite(done.metrics.get(theirs)) for ours, theirs in _FLAT.items()},
+        "select": done.result.get("select"),
         "last": _numbers(epochs[-1]) if epochs else None,
         "best_val": _numbers(best) if best is not None else None,
     }

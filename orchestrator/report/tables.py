@@ -85,7 +85,8 @@ def tables_of(summary: Summary) -> list[Table]:
             is_other = family == "other"
             shown = measures[:MAX_OTHER] if is_other else whole_groups(measures) if family == "groups" else measures
             heading = FURTHER if is_other and tables else title
-            tables.append(_table(summary, heading, shown, len(measures) - len(shown)))
+            # Of groups more may be shown than there are: those without a class are columns too.
+            tables.append(_table(summary, heading, shown, max(0, len(measures) - len(shown))))
     if tables:
         return tables
     return [_table(summary, "Runs without a number in their result", (), 0)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -145,12 +146,22 @@ def test_the_best_epoch_is_reported_with_its_own_weights(tmp_path: Path, select:
     assert weights_sha256(torch.load(tmp_path / "checkpoint.pt", weights_only=True)["model"]) == said["weights_sha256"]
 
 
-def test_a_run_that_was_done_but_for_its_outputs_writes_them(tmp_path: Path) -> None:
-    spec = document(val={"per_class": 10}, select="best_val")
+@pytest.mark.parametrize(
+    ("learning", "table"),
+    [
+        ({"loss": {"name": "adafocal"}}, "val_bin_stats.csv"),
+        ({"rule": {"name": "dynamic_rw", "mode": "recall"}}, "class_weights.csv"),
+    ],
+    ids=["loss", "rule"],
+)
+def test_a_run_that_was_done_but_for_its_outputs_writes_them(
+    tmp_path: Path, learning: dict[str, Any], table: str
+) -> None:
+    spec = document(val={"per_class": 10}, select="best_val", **learning)
     attempt(tmp_path / "first", spec)
     (tmp_path / "first" / "result.json").rename(tmp_path / "kept.json")
     attempt(tmp_path / "second", spec, [tmp_path / "first"])
-    assert {path.name for path in (tmp_path / "second").iterdir()} == OUTPUTS
+    assert {path.name for path in (tmp_path / "second").iterdir()} == OUTPUTS | {table}
     (tmp_path / "kept.json").rename(tmp_path / "first" / "result.json")
     assert result(tmp_path / "second") == result(tmp_path / "first")
 

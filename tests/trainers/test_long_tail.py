@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.trainers.attempts import attempt, document, pieces, result, rows
+from trainers.spec import parse_spec
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -59,6 +60,8 @@ def test_dynamic_weights_stay_within_their_bounds_and_are_told_for_each_epoch(tm
 
 
 def test_what_is_not_plain_about_a_method_is_in_its_name(tmp_path: Path) -> None:
-    sections = {"loss": {"name": "ldam"}, "head": {"name": "cosine"}, "rule": {"name": "drw"}}
+    sections = {"loss": {"name": "ldam"}, "head": {"name": "cosine"}, "rule": {"name": "drw", "weights": "inverse"}}
     attempt(tmp_path, document({"epochs": 2}, **sections, mixer={"name": "mixup"}))
-    assert {row["method"] for row in rows(tmp_path / "metrics.csv")} == {"ldam-drw-mixup"}
+    assert {row["method"] for row in rows(tmp_path / "metrics.csv")} == {"ldam-drw-inverse-mixup"}
+    assert parse_spec(document(rule={"name": "drs", "sampler": "sqrt_rs"})).method == "ce-drs-sqrt_rs"
+    assert parse_spec(document(loss={"name": "focal", "gamma": 1.0, "form": "softmax"})).method == "focal"

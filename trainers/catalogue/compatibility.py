@@ -83,7 +83,7 @@ def _features(values: Values) -> Clash | None:
 
 def _epochs(values: Values) -> Clash | None:
     loss, epochs = values["loss"], values["train.epochs"]
-    if "loss.late_epochs" not in values:
+    if "loss.late_epochs" not in values or values["loss.curve"] == "constant":
         return None
     least = values["loss.late_epochs"] + 2
     if epochs >= least:
@@ -141,6 +141,9 @@ def _dynamic(values: Values) -> Clash | None:
     if values["rule.mode"] == "loss" and LOSSES[values["loss"]].needs_features:
         problem = f"rule dynamic_rw cannot follow loss {values['loss']} class by class: it needs features"
         return Clash(("rule.mode", "rule"), problem, "say rule.mode: recall")
+    if values["rule.mode"] == "loss" and LOSSES[values["loss"]].may_be_negative:
+        problem = f"rule dynamic_rw cannot follow loss {values['loss']}, which may be negative, class by class"
+        return Clash(("rule.mode", "rule"), problem, "say rule.mode: recall")
     return None
 
 
@@ -184,6 +187,9 @@ def _idle(values: Values) -> Clash | None:
         if owner in values and key in values and values[owner] != wanted and values[key] != default:
             problem = f"{key} has no effect with {owner} {values[owner]}"
             return Clash((key,), problem, f"leave it out, or say {owner}: {wanted}")
+    if values.get("loss.curve") == "constant" and values["loss.late_epochs"] != LOSSES["fbl"].params["late_epochs"]:
+        problem = "loss.late_epochs has no effect with loss.curve constant"
+        return Clash(("loss.late_epochs",), problem, "leave it out, or say loss.curve: parabolic")
     return None
 
 

@@ -28,6 +28,7 @@ class Entry:
         gives_features: of a backbone: whether it can hand them over.
         takes_weights: of a loss: whether classes may be weighted by a rule.
         weighs_classes: of a rule: whether it gives class weights.
+        may_be_negative: of a loss: whether its value may fall below 0, so that it does not say how far a class is.
         needs_one_label: of a loss: whether it is no mean of terms that belong to an image each, so that images cannot
             have shares of two labels of their own.
         source: whose numbers it owes.
@@ -47,5 +48,6 @@ class Entry:
     gives_features: bool = True
     takes_weights: bool = False
     weighs_classes: bool = False
+    may_be_negative: bool = False
     needs_one_label: bool = False
     source: str = ""

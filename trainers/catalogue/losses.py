@@ -80,6 +80,7 @@ LOSSES: Final[Mapping[str, Entry]] = {
         limits={"alpha": _AT_LEAST_0, "remine_lambda": _AT_LEAST_0},
         aliases=("LADE", "LaDe", "Lade"),
         takes_weights=True,
+        may_be_negative=True,
         needs_one_label=True,
         source="Hong et al., CVPR 2021, eq. 8 to 12",
     ),

@@ -44,7 +44,8 @@ class Batch:
         """The mean of terms (N,), () float, in which the scale of the class weights cancels: sum(s w t) / sum(w).
 
         As torch's `cross_entropy(weight=...)` does it. Of a part of a batch it is divided by the mean weight of the
-        whole, so that the parts' means have the mean of the whole, on any number of ranks.
+        whole, so that the parts' means have the mean of the whole, on any number of ranks. Shares of labels do not
+        enter what it is divided by, which is that of whole images.
         """
         if self.class_weights is None:
             return self.counted_mean(terms)
@@ -126,6 +127,7 @@ class Loss(nn.Module, ABC):
         needs_features: whether the trainer has to hand over the features behind the logits.
         needs_epoch: whether it changes with the epoch; a trainer tells it to nobody else.
         takes_weights: whether `mean` heeds class weights.
+        may_be_negative: whether its value may fall below 0.
         needs_one_label: whether it is no mean of terms that belong to an image each; it heeds no shares then.
         watches_val: whether it is to be shown the validation split after each epoch (`watch`).
         table_name: file of what `watch` returns as a table, beside metrics.csv.
@@ -137,6 +139,7 @@ class Loss(nn.Module, ABC):
     needs_features: ClassVar[bool] = False
     needs_epoch: ClassVar[bool] = False
     takes_weights: ClassVar[bool] = False
+    may_be_negative: ClassVar[bool] = False
     needs_one_label: ClassVar[bool] = False
     watches_val: ClassVar[bool] = False
     table_name: ClassVar[str] = ""

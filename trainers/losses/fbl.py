@@ -44,6 +44,6 @@ class FeatureBalanced(TransformedCrossEntropy):
         curve: str = "parabolic",
         late_epochs: int = 10,
     ) -> None:
-        if epochs < late_epochs + 2:
+        if curve != "constant" and epochs < late_epochs + 2:
             raise SpecError(f"loss fbl with late_epochs {late_epochs} needs {late_epochs + 2} epochs, not {epochs}")
         super().__init__(FeatureNorm(class_counts, epochs, lam, curve, late_epochs))

@@ -37,6 +37,7 @@ class LADE(Loss):
 
     takes_weights = True
     needs_one_label = True
+    may_be_negative = True
 
     shares: Tensor
     log_shares: Tensor

@@ -12,6 +12,7 @@ import numpy as np
 from trainers.calibration.inputs import Floats
 from trainers.calibration.temperature import fit_temperature
 from trainers.errors import SpecError
+from trainers.outputs import TEST_SELECTED
 from trainers.prediction.choosing import LOGIT_ADJUSTMENT_GRID, TAU_NORM_GRID, choose
 from trainers.prediction.options import VAL
 from trainers.prediction.stored import Labelled, Stored, read_stored
@@ -144,6 +145,8 @@ def average_runs(run: Stored, before: Prediction, *, t1: Any = None, t2: Any = N
         for one, prediction, given in ((run, before, t1), (other, old, t2))
     )
     notes = []
+    if other.result.get("select") == "best_test":
+        notes.append(f"The run beside is optimistic: {TEST_SELECTED} (select: best_test).")
     val = None
     if before.val is not None:
         if old.val is not None and _have_same_val(run, other):
@@ -176,12 +179,18 @@ def _resolved(
     """A parameter as it was given, or as the validation split or, for want of one, the default has it.
 
     Raises:
-        SpecError: there is no validation split, and one was asked for or there is no default.
+        SpecError: there is no validation split, and one was asked for or there is no default; or there is one that the
+            other runs of an ensemble do not share.
     """
     if given is not None and given != VAL:
         return Parameter(given, "given")
     if run.val is not None and before.val is not None:
         return Parameter(fit(Labelled(before.val, run.val.targets)), "val")
+    if run.val is not None:
+        raise SpecError(
+            "the runs of the ensemble do not share a validation split, so that nothing after it can be chosen on one; "
+            "give a number, or put this transform before ensemble"
+        )
     if given == VAL or default is None:
         raise SpecError(
             f"{run.folder} has no validation split to choose on, and nothing may be fitted on test; give a number, or "

@@ -66,10 +66,13 @@ class Dynamic(Rule):
         """The loss itself.
 
         Raises:
-            SpecError: its value for a class takes features, which are not kept for the whole training split.
+            SpecError: its value for a class takes features, which are not kept for the whole training split, or does
+                not say how far the class is, as it may be negative.
         """
         if self._mode == "loss" and loss.needs_features:
             raise SpecError("a loss that needs features has no value for a whole class; use `mode: recall` or `f1`")
+        if self._mode == "loss" and loss.may_be_negative:
+            raise SpecError("a loss that may be negative does not say how far a class is; use `mode: recall` or `f1`")
         return loss
 
     def watch(self, logits: Tensor, targets: Tensor, loss: Loss, epoch: int) -> Watched:

@@ -108,6 +108,14 @@ def test_a_sampler_under_rule_is_matched_replaced_and_shown_as_one(tmp_path: Pat
     ]
 
 
+def test_what_is_advised_for_a_sampler_under_rule_works(tmp_path: Path) -> None:
+    text = "rule: [BalancedRS, EffectNumRS]\nwhen: [{if: {rule: effective_rs}, set: {rule.beta: 0.9}}]"
+    assert [job.content["sampler"] for job in plan(tmp_path, text)] == [
+        {"name": "balanced_rs"},
+        {"name": "effective_rs", "beta": 0.9},
+    ]
+
+
 def test_rule_sampler_and_mixer_are_told_apart_in_ids_and_cells(tmp_path: Path) -> None:
     text = """
         loss: {name: cb_focal, beta: 0.9, gamma: 1, form: sigmoid}
@@ -147,6 +155,18 @@ REFUSED = [
     (
         "train.epochs: 1\nrule: drw",
         "g.yaml:1: rule drw with defer 0.8 of 1 epochs holds from the start; say rule: effective_rw",
+    ),
+    (
+        "loss: LaDe\nrule: dynamic_rw",
+        "g.yaml:2: rule dynamic_rw cannot follow loss lade, which may be negative, class by class",
+    ),
+    (
+        "loss: {name: fbl, curve: constant, late_epochs: 3}",
+        "g.yaml:1: loss.late_epochs has no effect with loss.curve constant; leave it out, or say loss.curve: parabolic",
+    ),
+    (
+        "rule: {name: BalancedRS, defer: 0.5}",
+        "g.yaml:1: sampler balanced_rs has no 'defer'; say `when: [{if: {rule: drw}, set: {rule.defer: ...}}]`",
     ),
     (
         "rule: {name: drw, defer: 0.001, weights: inverse}",

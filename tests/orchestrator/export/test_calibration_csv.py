@@ -87,7 +87,7 @@ def test_the_done_record_has_five_numbers_of_the_reported_epoch_and_of_two_other
     finished: Scene, exported: Path
 ) -> None:
     found = record(exported / "done_digits_simple_cnn_FL-3.json")
-    assert list(found) == ["acc", "ece", "adaece", "classwise", "nll", "last", "best_val"]
+    assert list(found) == ["acc", "ece", "adaece", "classwise", "nll", "select", "last", "best_val"]
     job = jobs_of(finished)["focal", 0].id
     reported = record(result_folder(finished, job) / "result.json")["metrics"]
     assert found["acc"] == reported["test_acc"]

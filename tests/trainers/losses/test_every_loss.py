@@ -170,7 +170,7 @@ def test_a_preset_says_only_what_the_loss_takes(name: str) -> None:
 @pytest.mark.parametrize("name", LOSSES)
 def test_the_catalogue_says_what_the_loss_says_of_itself(name: str) -> None:
     entry, loss = LOSSES[name], built((name, {}))
-    for flag in ("takes_weights", "needs_one_label", "needs_features"):
+    for flag in ("takes_weights", "needs_one_label", "may_be_negative", "needs_features"):
         assert getattr(entry, flag) == getattr(loss, flag), flag
     assert ("late_epochs" in entry.params) <= loss.needs_epoch
 

@@ -160,6 +160,15 @@ def test_two_runs_are_added_each_at_a_temperature_of_its_own(folder: Path, runs:
     assert [parameters(told)[key] for key in ("t1", "t2")] == [(1.0, "given"), (3.0, "given")]
 
 
+def test_a_run_beside_that_was_selected_on_test_is_flagged(folder: Path, runs: Path, tmp_path: Path) -> None:
+    beside = tmp_path / "beside"
+    shutil.copytree(runs / "cosine", beside)
+    told = json.loads((beside / "result.json").read_text()) | {"select": "best_test"}
+    (beside / "result.json").write_text(json.dumps(told))
+    told, _ = predict(folder, "--transform", "ensemble", "--set", f"with={beside}")
+    assert any("The run beside is optimistic" in note for note in told["notes"])
+
+
 def test_what_follows_an_ensemble_of_unlike_validation_splits_cannot_be_fitted(
     folder: Path, runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -170,7 +179,7 @@ def test_what_follows_an_ensemble_of_unlike_validation_splits_cannot_be_fitted(
     capsys.readouterr()
     ensemble = ["--transform", "ensemble", "--set", f"with={runs / 'bare'}"]
     assert main([str(folder), *ensemble, "--transform", "temperature"]) == 2
-    assert "nothing may be fitted on test" in one_line(capsys)
+    assert "do not share a validation split" in one_line(capsys)
 
 
 def test_transforms_are_applied_in_the_order_given_and_each_stands_in_the_table(
