@@ -203,7 +203,7 @@ def _flat(document: Document) -> dict[str, Any]:
     if result is None:
         return {}
     values = dict(flatten(result if isinstance(result, dict) else {"value": result}))
-    if not isinstance(result, dict) or not _OF_TRAINER <= set(result):  # another program's keys of these names
+    if not isinstance(result, dict) or not set(result) >= _OF_TRAINER:  # another program's keys of these names
         return values
     return {key: value for key, value in values.items() if key != "recalls" and not _names_classes(key)}
 
